@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "handle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "event.h"
+#include "../uapi.h"
+
+#define CALLER_FLAGS	(FAN_REMOTE_EVENTS | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS | \
+			 FAN_REPORT_PIDFD | FAN_REPORT_TID)
+
+int fanr_group_add(struct fanr *h)
+{
+	struct epoll_event poll = { .events = EPOLLIN };
+	int *groups, fd, ret;
+
+	groups = realloc(h->groups, (h->ngroups + 1) * sizeof(*groups));
+	if (!groups)
+		return -ENOMEM;
+	h->groups = groups;
+
+	fd = fanotify_init(h->flags, 0);
+	if (fd < 0)
+		return -errno;
+	if (epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, fd, &poll)) {
+		ret = -errno;
+		close(fd);
+		return ret;
+	}
+	h->groups[h->ngroups++] = fd;
+	return 0;
+}
+
+static int open_first_group(struct fanr *h)
+{
+	int ret = fanr_group_add(h);
+
+	if (ret == -EINVAL && (h->flags & FAN_REMOTE_EVENTS)) {
+		h->flags &= ~FAN_REMOTE_EVENTS;
+		ret = fanr_group_add(h);
+	}
+	return ret;
+}
+
+int fanr_open(struct fanr **hp, unsigned int flags)
+{
+	struct fanr *h;
+	int ret;
+
+	if (flags & ~(CALLER_FLAGS | FANR_INIT_FLAGS))
+		return -EINVAL;
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	h->flags = flags | FANR_INIT_FLAGS;
+	h->buffer = malloc(FANR_BUFFER_SIZE);
+	h->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (!h->buffer || h->epoll_fd < 0) {
+		ret = h->buffer ? -errno : -ENOMEM;
+		goto out_close;
+	}
+	ret = open_first_group(h);
+	if (ret)
+		goto out_close;
+	*hp = h;
+	return 0;
+
+out_close:
+	fanr_close(h);
+	return ret;
+}
+
+/* The records that nobody took may own descriptors */
+static void drop_buffer(struct fanr *h)
+{
+	struct fanr_event ev;
+	size_t used;
+
+	while (h->pos < h->len) {
+		fanr_event_decode(h->buffer + h->pos, h->len - h->pos, 0, &ev, &used);
+		if (ev.pidfd >= 0)
+			close(ev.pidfd);
+		h->pos += used;
+	}
+}
+
+void fanr_close(struct fanr *h)
+{
+	if (!h)
+		return;
+	drop_buffer(h);
+	for (uint32_t i = 0; i < h->ngroups; i++)
+		close(h->groups[i]);
+	if (h->epoll_fd >= 0)
+		close(h->epoll_fd);
+	fanr_mounts_free(h);
+	fanr_table_free(&h->table);
+	free(h->groups);
+	free(h->buffer);
+	free(h);
+}
+
+int fanr_fd(const struct fanr *h)
+{
+	return h->epoll_fd;
+}
+
+unsigned int fanr_flags(const struct fanr *h)
+{
+	return h->flags;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "handle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "event.h"
+#include "../uapi.h"
+
+int fanr_read_more(struct fanr *h)
+{
+	size_t room = FANR_BUFFER_SIZE - h->len;
+	ssize_t n;
+
+	if (room > FANR_READ_SIZE)
+		room = FANR_READ_SIZE;
+	do {
+		n = read(h->groups[h->reading], h->buffer + h->len, room);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+	h->len += n;
+	return n > 0;
+}
+
+/* Every group gets its turn, beginning after the one that was read last */
+static int refill(struct fanr *h)
+{
+	int ret;
+
+	h->pos = h->len = 0;
+	for (uint32_t i = 0; i < h->ngroups; i++) {
+		h->reading = (h->reading + 1) % h->ngroups;
+		ret = fanr_read_more(h);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* A directory came to dir/name */
+static void follow_move(struct fanr *h, const struct fanr_fid *object,
+			const struct fanr_fid *dir, const char *name)
+{
+	struct fanr_entry *moved = fanr_table_find(&h->table, object);
+	struct fanr_entry *parent = fanr_table_find(&h->table, dir);
+	char *path = NULL;
+
+	if (!moved || moved->state == FANR_PATH_GONE)
+		return;
+	if (parent && parent->state == FANR_PATH_CURRENT && name)
+		path = fanr_path_join(parent->path, name);
+	if (path)
+		fanr_table_move(&h->table, moved, path);
+	else
+		fanr_table_move_away(&h->table, moved);
+	free(path);
+}
+
+/*
+ * DELETE means that a name is gone, which for a directory is the end, and for a
+ * file is not; DELETE_SELF is for both.
+ */
+static void follow_delete(struct fanr *h, const struct fanr_event *ev)
+{
+	const struct fanr_fid *fid = ev->object.bytes ? &ev->object : &ev->dir;
+	struct fanr_entry *e = fanr_table_find(&h->table, fid);
+
+	if (e)
+		fanr_table_gone(&h->table, e);
+}
+
+/* Keeps the paths of the table right */
+static void follow(struct fanr *h, const struct fanr_event *ev)
+{
+	if (ev->mask & FAN_DELETE_SELF)
+		follow_delete(h, ev);
+	if (!(ev->mask & FAN_ONDIR) || !ev->object.bytes)
+		return;
+	if (ev->mask & FAN_RENAME)
+		follow_move(h, &ev->object, &ev->dir2, ev->name2);
+	else if (ev->mask & FAN_MOVED_TO)
+		follow_move(h, &ev->object, &ev->dir, ev->name);
+	else if (ev->mask & FAN_MOVED_FROM)
+		follow_move(h, &ev->object, &ev->dir, NULL);
+	if (ev->mask & FAN_DELETE)
+		follow_delete(h, ev);
+}
+
+int fanr_next(struct fanr *h, struct fanr_event *ev)
+{
+	size_t used;
+	int ret;
+
+	if (h->pos >= h->len) {
+		ret = refill(h);
+		if (!ret)
+			fanr_mounts_close(h);
+		if (ret <= 0)
+			return ret;
+	}
+	ret = fanr_event_decode(h->buffer + h->pos, h->len - h->pos, h->reading, ev, &used);
+	h->pos += used;
+	if (ret) {
+		if (ev->pidfd >= 0)
+			close(ev->pidfd);
+		ev->pidfd = FAN_NOPIDFD;
+		return ret;
+	}
+	follow(h, ev);
+	return 1;
+}
