@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef FANR_SERVER_INTERNAL_H
+#define FANR_SERVER_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/fanotify.h>
+
+#include "fanotify-remote-server.h"
+#include "wire.h"
+
+#define FANR_EXPORT __attribute__((visibility("default")))
+
+/* Names that go into a directory entry's place */
+#define FANR_DIRENT_BITS (FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | \
+			  FAN_MOVED_TO | FAN_RENAME)
+#define FANR_SELF_BITS	(FAN_DELETE_SELF | FAN_MOVE_SELF)
+#define FANR_EVENT_BITS (FAN_ACCESS | FAN_MODIFY | FAN_ATTRIB | \
+			 FAN_CLOSE_WRITE | FAN_CLOSE_NOWRITE | FAN_OPEN | \
+			 FAN_OPEN_EXEC | FANR_DIRENT_BITS | FANR_SELF_BITS)
+#define FANR_WATCH_BITS (FANR_EVENT_BITS | FAN_ONDIR | FAN_EVENT_ON_CHILD)
+
+#define FANR_NAME_MAX	1024	/* the kernel's FUSE_NAME_MAX */
+
+struct fanr_watch {
+	struct fanr_watch *next;
+	uint64_t nodeid;
+	uint64_t generation;
+	uint64_t mask;
+};
+
+/* Hash table of watches by nodeid; under fanr_server.lock */
+struct fanr_watches {
+	struct fanr_watch **bucket;
+	size_t buckets;		/* a power of two */
+	size_t count;
+	size_t max;
+};
+
+int fanr_watches_init(struct fanr_watches *table, size_t max);
+void fanr_watches_free(struct fanr_watches *table);
+struct fanr_watch *fanr_watches_find(const struct fanr_watches *table,
+				     uint64_t nodeid);
+/* -ENOSPC, -ENOMEM; the nodeid must not be there */
+int fanr_watches_add(struct fanr_watches *table, uint64_t nodeid,
+		     uint64_t generation, struct fanr_watch **watch);
+void fanr_watches_remove(struct fanr_watches *table, struct fanr_watch *watch);
+
+/* One message's records, ready to send */
+struct fanr_chunk {
+	struct fanr_chunk *next;
+	size_t len;		/* of the records */
+	uint32_t count;
+	bool overflow;		/* events were lost after these */
+	_Alignas(8) unsigned char records[];
+};
+
+/* Bounded queue of chunks; under fanr_server.lock */
+struct fanr_queue {
+	struct fanr_chunk *head;
+	struct fanr_chunk *tail;
+	bool overflow;		/* events were lost before head */
+	size_t events;
+	size_t bytes;		/* allocated */
+	size_t max_events;
+	size_t max_bytes;
+};
+
+void fanr_queue_free(struct fanr_queue *queue);
+/* Append a record; false: it was lost, and the queue says so in that place */
+bool fanr_queue_add(struct fanr_queue *queue, const struct fanr_wire_event *wire,
+		    const char *name, const char *name2);
+/* Mark a loss at the queue's end */
+void fanr_queue_lose(struct fanr_queue *queue);
+/* The first chunk, now the caller's to free(); NULL: nothing but maybe overflow */
+struct fanr_chunk *fanr_queue_take(struct fanr_queue *queue);
+/* Give back what was taken last */
+void fanr_queue_untake(struct fanr_queue *queue, struct fanr_chunk *chunk);
+
+struct fanr_server {
+	struct fanr_server_ops ops;
+	void *priv;
+	int fd;
+	int wake;			/* eventfd: the queue holds something */
+	uint64_t supported;
+
+	/* Order: handling > lock, sending > lock; ops->watch under handling only */
+	pthread_mutex_t handling;	/* watch requests, one by one */
+	pthread_mutex_t sending;	/* the order of messages; held over send */
+	pthread_mutex_t lock;		/* what follows; never held over a call out */
+	struct fanr_watches watches;
+	struct fanr_queue queue;
+	struct fanr_server_stats stats;
+	bool gone;
+};
+
+int fanr_server_send(struct fanr_server *server, void *channel,
+		     const struct iovec *iov, int count);
+void fanr_server_wake(struct fanr_server *server);
+
+/* The part of an event's mask that some watch asks for; under server->lock */
+uint64_t fanr_server_filter(struct fanr_server *server,
+			    const struct fanr_server_event *event);
+
+#endif /* FANR_SERVER_INTERNAL_H */
