@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "options.h"
+
+#define DEFAULT_TIMEOUT 1.0
+
+static const struct fuse_opt table[] = {
+	{ "attr_timeout=%lf", offsetof(struct options, attr_timeout), 0 },
+	{ "entry_timeout=%lf", offsetof(struct options, entry_timeout), 0 },
+	{ "-f", offsetof(struct options, foreground), 1 },
+	{ "--foreground", offsetof(struct options, foreground), 1 },
+	{ "-h", offsetof(struct options, help), 1 },
+	{ "--help", offsetof(struct options, help), 1 },
+	{ "-V", offsetof(struct options, version), 1 },
+	{ "--version", offsetof(struct options, version), 1 },
+	FUSE_OPT_END,
+};
+
+/* libfuse's own -h and -V must not come through; the rest is its to judge */
+static int argument(void *data, const char *arg, int key, struct fuse_args *args)
+{
+	struct options *options = data;
+	char **place;
+
+	(void)args;
+	if (key != FUSE_OPT_KEY_NONOPT)
+		return 1;
+	place = options->source ? &options->mountpoint : &options->source;
+	if (*place) {
+		fprintf(stderr, "fanmirror: too many arguments: %s\n", arg);
+		return -1;
+	}
+	*place = realpath(arg, NULL);
+	if (*place)
+		return 0;
+	fprintf(stderr, "fanmirror: %s: %s\n", arg, strerror(errno));
+	return -1;
+}
+
+/* Before the user's own, so that those win */
+static int add_defaults(struct options *options)
+{
+	char *name = NULL, *list = NULL;
+	int ret = -1;
+
+	if (asprintf(&name, "fsname=%s", options->source) < 0)
+		return -1;
+	if (fuse_opt_add_opt_escaped(&list, name) == 0 &&
+	    fuse_opt_add_opt(&list, "subtype=fanmirror,default_permissions") == 0 &&
+	    fuse_opt_insert_arg(&options->args, 1, list) == 0 &&
+	    fuse_opt_insert_arg(&options->args, 1, "-o") == 0)
+		ret = 0;
+	free(list);
+	free(name);
+	return ret;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	*options = (struct options){
+		.attr_timeout = DEFAULT_TIMEOUT,
+		.entry_timeout = DEFAULT_TIMEOUT,
+		.args = FUSE_ARGS_INIT(argc, argv),
+	};
+	if (fuse_opt_parse(&options->args, options, table, argument) < 0)
+		return -1;
+	if (options->help || options->version)
+		return 0;
+	if (!options->source || !options->mountpoint) {
+		fprintf(stderr, "fanmirror: SOURCE and MOUNTPOINT are needed; "
+			"see fanmirror --help\n");
+		return -1;
+	}
+	if (options->attr_timeout < 0 || options->entry_timeout < 0) {
+		fprintf(stderr, "fanmirror: a timeout must not be negative\n");
+		return -1;
+	}
+	return add_defaults(options);
+}
+
+void options_free(struct options *options)
+{
+	fuse_opt_free_args(&options->args);
+	free(options->source);
+	free(options->mountpoint);
+}
+
+void options_help(void)
+{
+	puts("Usage: fanmirror SOURCE MOUNTPOINT [-o OPTIONS] [-f]\n"
+	     "Mirror a directory through FUSE and report what others change there.\n"
+	     "\n"
+	     "  -f, --foreground         stay in the foreground\n"
+	     "  -h, --help               print this and exit\n"
+	     "  -V, --version            print the version and exit\n"
+	     "  -o OPTION[,OPTION...]    mount options:\n"
+	     "     attr_timeout=SECONDS  how long the client may cache attributes (1)\n"
+	     "     entry_timeout=SECONDS how long the client may cache names (1)\n"
+	     "     allow_other           let other users in\n"
+	     "     ro                    read-only\n"
+	     "     fsname=NAME           the name in the mount table (SOURCE)\n"
+	     "     and what mount.fuse3(8) lists\n"
+	     "\n"
+	     "See fanmirror(1).");
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <linux/fuse.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "creds.h"
+#include "session.h"
+#include "tmpfile.h"
+
+#define WAKE_SIGNAL	SIGUSR1
+#define THREADS_MAX	64
+#define IDLE_MAX	8
+
+struct worker {
+	struct worker *next;
+	struct session *session;
+	pthread_t thread;
+	int peek[2];		/* a pipe to look into spliced requests */
+	struct fuse_buf buf;
+};
+
+struct session {
+	struct mirror *m;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct worker *workers;
+	unsigned int threads;
+	unsigned int idle;
+	int ended;
+};
+
+static int start_worker(struct session *session);
+
+/*
+ * A large request comes in a pipe.  Its header tells whether it is one for us;
+ * only then it is taken out of the pipe.
+ */
+static ssize_t load_spliced(struct worker *worker, struct fuse_buf *own)
+{
+	const struct fuse_buf *buf = &worker->buf;
+	struct fuse_in_header header;
+	ssize_t len;
+
+	len = tee(buf->fd, worker->peek[1], sizeof(header), 0);
+	if (len > 0)
+		len = read(worker->peek[0], &header, len);
+	if (len < 0 || !fanr_server_wants(&header, len))
+		return len < 0 ? -errno : 0;
+	own->mem = malloc(buf->size);
+	if (!own->mem)
+		return -ENOMEM;
+	own->size = 0;
+	while (own->size < buf->size) {
+		len = read(buf->fd, (char *)own->mem + own->size,
+			   buf->size - own->size);
+		if (len <= 0)
+			return -EIO;
+		own->size += len;
+	}
+	return 1;
+}
+
+static bool handle_spliced(struct worker *worker)
+{
+	struct fuse_buf own = { .mem = NULL };
+	bool ours = load_spliced(worker, &own) != 0;
+
+	if (own.mem)
+		fanr_server_handle(worker->session->m->server, NULL, own.mem,
+				   own.size);
+	free(own.mem);
+	return ours;
+}
+
+static void handle(struct worker *worker)
+{
+	struct mirror *m = worker->session->m;
+	struct fuse_buf *buf = &worker->buf;
+
+	if (buf->flags & FUSE_BUF_IS_FD) {
+		if (handle_spliced(worker))
+			return;
+	} else if (fanr_server_handle(m->server, NULL, buf->mem, buf->size) ||
+		   tmpfile_handle(m, buf->mem, buf->size)) {
+		return;
+	}
+	fuse_session_process_buf(m->session, buf);
+}
+
+/* Somebody must always be there to take the next request */
+static void now_busy(struct session *session)
+{
+	bool more;
+
+	pthread_mutex_lock(&session->lock);
+	more = --session->idle == 0 && session->threads < THREADS_MAX;
+	pthread_mutex_unlock(&session->lock);
+	if (more)
+		start_worker(session);
+}
+
+static bool now_idle(struct session *session)
+{
+	bool stay;
+
+	pthread_mutex_lock(&session->lock);
+	stay = session->idle < IDLE_MAX;
+	if (stay)
+		session->idle++;
+	pthread_mutex_unlock(&session->lock);
+	return stay;
+}
+
+static void free_worker(struct worker *worker)
+{
+	close(worker->peek[0]);
+	close(worker->peek[1]);
+	free(worker->buf.mem);
+	free(worker);
+}
+
+static void leave(struct worker *worker)
+{
+	struct session *session = worker->session;
+	struct worker **link = &session->workers;
+
+	pthread_mutex_lock(&session->lock);
+	while (*link != worker)
+		link = &(*link)->next;
+	*link = worker->next;
+	session->threads--;
+	free_worker(worker);
+	pthread_cond_broadcast(&session->changed);
+	pthread_mutex_unlock(&session->lock);
+}
+
+static void serve(struct worker *worker)
+{
+	struct session *session = worker->session;
+	struct fuse_session *se = session->m->session;
+	int ret;
+
+	while (!fuse_session_exited(se)) {
+		ret = fuse_session_receive_buf(se, &worker->buf);
+		if (ret == -EINTR || ret == -EAGAIN)
+			continue;
+		if (ret <= 0) {
+			fuse_session_exit(se);
+			break;
+		}
+		now_busy(session);
+		handle(worker);
+		if (!now_idle(session))
+			return;
+	}
+	pthread_mutex_lock(&session->lock);
+	session->idle--;
+	pthread_mutex_unlock(&session->lock);
+	eventfd_write(session->ended, 1);
+}
+
+static void *run(void *arg)
+{
+	struct worker *worker = arg;
+
+	if (creds_init_thread() == 0)
+		serve(worker);
+	else
+		eventfd_write(worker->session->ended, 1);
+	leave(worker);
+	return NULL;
+}
+
+static int start_worker(struct session *session)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	pthread_attr_t attr;
+	int ret;
+
+	if (!worker)
+		return -ENOMEM;
+	worker->session = session;
+	if (pipe2(worker->peek, O_CLOEXEC | O_NONBLOCK) < 0) {
+		ret = -errno;
+		free(worker);
+		return ret;
+	}
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_mutex_lock(&session->lock);
+	ret = -pthread_create(&worker->thread, &attr, run, worker);
+	if (ret == 0) {
+		worker->next = session->workers;
+		session->workers = worker;
+		session->threads++;
+		session->idle++;
+	}
+	pthread_mutex_unlock(&session->lock);
+	pthread_attr_destroy(&attr);
+	if (ret < 0)
+		free_worker(worker);
+	return ret;
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+int session_start(struct mirror *m, struct session **result, int *ended)
+{
+	const struct sigaction action = { .sa_handler = do_nothing };
+	struct session *session = calloc(1, sizeof(*session));
+	int ret;
+
+	if (!session)
+		return -ENOMEM;
+	sigaction(WAKE_SIGNAL, &action, NULL);
+	session->m = m;
+	session->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (session->ended < 0) {
+		ret = -errno;
+		free(session);
+		return ret;
+	}
+	pthread_mutex_init(&session->lock, NULL);
+	pthread_cond_init(&session->changed, NULL);
+	*ended = session->ended;
+	*result = session;
+	ret = start_worker(session);
+	if (ret < 0) {
+		session_stop(session);
+		*result = NULL;
+	}
+	return ret;
+}
+
+/* The signal may come just before a thread blocks, hence again and again */
+static void wait_for_workers(struct session *session)
+{
+	struct timespec until;
+
+	pthread_mutex_lock(&session->lock);
+	while (session->threads) {
+		for (struct worker *w = session->workers; w; w = w->next)
+			pthread_kill(w->thread, WAKE_SIGNAL);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 20000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&session->changed, &session->lock, &until);
+	}
+	pthread_mutex_unlock(&session->lock);
+}
+
+void session_stop(struct session *session)
+{
+	fuse_session_exit(session->m->session);
+	wait_for_workers(session);
+	close(session->ended);
+	pthread_mutex_destroy(&session->lock);
+	pthread_cond_destroy(&session->changed);
+	free(session);
+}
