@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From one event to its line, and to what it means for the watch.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "names.h"
+#include "watch.h"
+
+#define ARRIVALS	(FAN_CREATE | FAN_MOVED_TO | FAN_RENAME)
+#define DEPARTURES	(FAN_DELETE | FAN_MOVED_FROM | FAN_RENAME)
+
+/* An event with its paths */
+struct happening {
+	const struct fanr_event *ev;
+	uint64_t mask;		/* of ev, one-sided renames as MOVED_ */
+	const char *from;	/* old or only path; NULL: none */
+	const char *to;		/* new path of a rename; NULL: none */
+	int state;		/* FANR_PATH_ of from, or -errno */
+	int to_state;
+};
+
+static int no_memory(void)
+{
+	fputs("fanwatch: out of memory\n", stderr);
+	return -1;
+}
+
+/* ---- Printing ---------------------------------------------------------- */
+
+static char *label_of(const struct watch *w, const char *path)
+{
+	const struct root *r = watch_root(w, path);
+	const char *rest;
+	char *label;
+
+	if (!r || !strcmp(r->label, r->path))
+		return strdup(path);
+	rest = path + (strcmp(r->path, "/") ? strlen(r->path) : 0);
+	if (!strcmp(r->label, "/") && *rest)
+		return strdup(rest);
+	return asprintf(&label, "%s%s", r->label, rest) < 0 ? NULL : label;
+}
+
+int watch_print(struct watch *w, struct line *line)
+{
+	char *label = NULL, *new_label = NULL;
+	int ret = -ENOMEM;
+
+	if (line->path && !(label = label_of(w, line->path)))
+		goto out_free_labels;
+	if (line->new_path && !(new_label = label_of(w, line->new_path)))
+		goto out_free_labels;
+	line->path = label;
+	line->new_path = new_label;
+	ret = output_line(&w->out, line);
+
+out_free_labels:
+	free(label);
+	free(new_label);
+	if (ret == -ENOMEM)
+		return no_memory();
+	if (ret && ret != -EPIPE) {
+		fprintf(stderr, "fanwatch: standard output: %s\n", strerror(-ret));
+		return -1;
+	}
+	return ret;
+}
+
+/* ---- Found by a scan --------------------------------------------------- */
+
+static int print_found(struct watch *w, struct found *found)
+{
+	struct line line = {
+		.remote = found->remote,
+		.synthetic = true,
+		.mask = FAN_CREATE | (found->directory ? FAN_ONDIR : 0),
+		.path = found->path,
+	};
+	int ret = watch_print(w, &line);
+
+	found_free(found);
+	return ret;
+}
+
+int watch_idle(struct watch *w)
+{
+	struct found found;
+	size_t cursor = 0;
+	int ret = 0;
+
+	while (ret >= 0 && pending_next(&w->pending, &cursor, &found))
+		ret = print_found(w, &found);
+	pending_clear(&w->pending);
+	return ret;
+}
+
+static int print_found_at(struct watch *w, const char *path)
+{
+	struct found found;
+
+	return path && pending_take(&w->pending, path, &found) ? print_found(w, &found) : 0;
+}
+
+static void drop_found_at(struct watch *w, const char *path)
+{
+	struct found found;
+
+	if (path && pending_take(&w->pending, path, &found))
+		found_free(&found);
+}
+
+/* The names that a scan found come before what happened to them, unless the event tells */
+static int settle_found(struct watch *w, const struct happening *h)
+{
+	if (!w->pending.count)
+		return 0;
+	if ((h->mask & FAN_ONDIR) && (h->mask & DEPARTURES))
+		return watch_idle(w);
+	if (h->to) {
+		drop_found_at(w, h->to);
+		return print_found_at(w, h->from);
+	}
+	if (h->mask & ARRIVALS) {
+		drop_found_at(w, h->from);
+		return 0;
+	}
+	return print_found_at(w, h->from);
+}
+
+/* ---- Paths ------------------------------------------------------------- */
+
+static int event_path(struct watch *w, const struct fanr_event *ev, enum fanr_side side)
+{
+	int i = side == FANR_SIDE_TO, ret;
+	char *buf;
+	size_t size;
+
+	for (;;) {
+		ret = w->path_size[i] ? fanr_event_path(w->h, ev, side, 0, w->path[i],
+							w->path_size[i]) : -ENAMETOOLONG;
+		if (ret != -ENAMETOOLONG || w->path_size[i] >= 1 << 20)
+			return ret;
+		size = w->path_size[i] ? 4 * w->path_size[i] : 8192;
+		buf = realloc(w->path[i], size);
+		if (!buf)
+			return -ENOMEM;
+		w->path[i] = buf;
+		w->path_size[i] = size;
+	}
+}
+
+/* Without a path the name at least */
+static const char *path_or_name(struct watch *w, const struct fanr_event *ev,
+				enum fanr_side side, int *state)
+{
+	int i = side == FANR_SIDE_TO;
+	const char *name = i ? ev->name2 : ev->name;
+
+	*state = event_path(w, ev, side);
+	if (*state >= 0)
+		return w->path[i];
+	if (!w->path[i])
+		return NULL;
+	snprintf(w->path[i], w->path_size[i], name && strcmp(name, ".") ? "?/%s" : "?", name);
+	return w->path[i];
+}
+
+static void find_paths(struct watch *w, const struct fanr_event *ev, struct happening *h)
+{
+	bool old = ev->dir.bytes, new = ev->dir2.bytes;
+
+	*h = (struct happening){ .ev = ev, .mask = ev->mask };
+	if (!(ev->mask & FAN_RENAME) || (!old && !new)) {
+		h->from = path_or_name(w, ev, FANR_SIDE_FROM, &h->state);
+	} else if (old && new) {
+		h->from = path_or_name(w, ev, FANR_SIDE_FROM, &h->state);
+		h->to = path_or_name(w, ev, FANR_SIDE_TO, &h->to_state);
+	} else {
+		h->from = path_or_name(w, ev, old ? FANR_SIDE_FROM : FANR_SIDE_TO, &h->state);
+		h->mask = (h->mask & ~(uint64_t)FAN_RENAME) |
+			  (old ? FAN_MOVED_FROM : FAN_MOVED_TO);
+	}
+}
+
+/* Filesystem marks see more than was asked for; what has no path may be ours */
+static bool concerns(const struct watch *w, const char *path, int state)
+{
+	return path && (state < 0 || watch_root(w, path));
+}
+
+/* ---- Consequences ------------------------------------------------------ */
+
+static int replace_path(struct root *r, const char *old, const char *new)
+{
+	char *path;
+
+	if (asprintf(&path, "%s%s", new, r->path + strlen(old)) < 0)
+		return no_memory();
+	free(r->path);
+	r->path = path;
+	return 0;
+}
+
+/* A root that is filtered by its path has a new one when a directory above it is renamed */
+static int follow_rename(struct watch *w, const struct happening *h)
+{
+	size_t len = strlen(h->from);
+	int ret = 0;
+
+	for (struct root *r = w->roots; r && !ret; r = r->next) {
+		if (r->mode != ROOT_FILESYSTEM || strncmp(r->path, h->from, len) ||
+		    (r->path[len] && r->path[len] != '/'))
+			continue;
+		ret = replace_path(r, h->from, h->to);
+	}
+	return ret;
+}
+
+static int follow_directory(struct watch *w, const struct happening *h)
+{
+	const char *path = h->to ? h->to : h->from;
+	int state = h->to ? h->to_state : h->state;
+	const struct root *r;
+
+	if (!(h->mask & ARRIVALS) || state != FANR_PATH_CURRENT)
+		return 0;
+	r = watch_root(w, path);
+	if (!r || r->mode != ROOT_TREE)
+		return 0;
+	return tree_enter(w, path, h->ev->origin == FANR_REMOTE);
+}
+
+/* A lost link is a change of the file; the last one is told by DELETE */
+static bool is_last_unlink(const struct happening *h)
+{
+	return h->ev->mask == FAN_ATTRIB && !h->ev->dir.bytes && h->state != FANR_PATH_CURRENT;
+}
+
+/* ---- Events ------------------------------------------------------------ */
+
+static int overflow(struct watch *w, const struct fanr_event *ev)
+{
+	struct line line = { .remote = ev->origin == FANR_REMOTE, .mask = FAN_Q_OVERFLOW };
+	int ret = watch_print(w, &line);
+
+	return ret ? ret : tree_rescan(w, line.remote);
+}
+
+static bool is_root(const struct watch *w, const char *path)
+{
+	const struct root *r = watch_root(w, path);
+
+	return r && !strcmp(r->path, path);
+}
+
+static int print_happening(struct watch *w, const struct happening *h)
+{
+	uint64_t shown = w->shown[h->ev->origin == FANR_REMOTE];
+	struct line line = {
+		.remote = h->ev->origin == FANR_REMOTE,
+		.mask = h->mask,
+		.pid = h->ev->pid > 0 ? h->ev->pid : 0,
+		.path = h->from,
+		.new_path = h->to,
+		.gone = h->state == FANR_PATH_GONE,
+	};
+
+	/* Half a rename is for those who asked for renames */
+	if (h->ev->mask & FAN_RENAME)
+		shown = shown & FAN_RENAME ? FAN_RENAME | FAN_MOVE : 0;
+	if (!is_root(w, h->from))
+		line.mask &= ~(uint64_t)EVENTS_SELF;
+	line.mask &= shown | FAN_ONDIR;
+	return line.mask & ~(uint64_t)FAN_ONDIR ? watch_print(w, &line) : 0;
+}
+
+int watch_event(struct watch *w, const struct fanr_event *ev)
+{
+	struct happening h;
+	int ret;
+
+	if (ev->mask & FAN_Q_OVERFLOW)
+		return overflow(w, ev);
+	/* What this program reads to follow a tree is nobody's event */
+	if (ev->origin == FANR_LOCAL && ev->pid == getpid())
+		return 0;
+	find_paths(w, ev, &h);
+	if (!concerns(w, h.from, h.state) && !concerns(w, h.to, h.to_state))
+		return h.from && h.to && (h.mask & FAN_ONDIR) ? follow_rename(w, &h) : 0;
+	if (h.state == FANR_PATH_MOVED || is_last_unlink(&h))
+		return 0;
+	ret = settle_found(w, &h);
+	if (!ret)
+		ret = print_happening(w, &h);
+	if (!ret && (h.mask & FAN_ONDIR) && h.to)
+		ret = follow_rename(w, &h);
+	if (!ret && (h.mask & FAN_ONDIR))
+		ret = follow_directory(w, &h);
+	return ret;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fanwatch: what happens to files, and who did it: this machine or another.
+ */
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "options.h"
+#include "run.h"
+#include "signals.h"
+#include "watch.h"
+
+/* A scan holds one descriptor for each level of directories */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int watch_and_run(struct watch *w)
+{
+	for (char **path = w->o->paths; *path; path++)
+		if (watch_add(w, *path))
+			return STATUS_ERROR;
+	fputs("ready\n", stderr);
+	return run(w);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct watch w;
+	int status;
+
+	switch (options_parse(&o, argc, argv)) {
+	case PARSED_DONE:
+		return STATUS_OK;
+	case PARSED_BAD:
+		return STATUS_ERROR;
+	case PARSED_RUN:
+		break;
+	}
+	raise_descriptor_limit();
+	if (signals_init() || watch_open(&w, &o))
+		return STATUS_ERROR;
+	status = watch_and_run(&w);
+	watch_close(&w);
+	return status;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef FANWATCH_NAMES_H
+#define FANWATCH_NAMES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Every event that can be asked for; RENAME stands for the MOVED_ pair */
+#define EVENTS_ALL	(FAN_ACCESS | FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE | FAN_OPEN | \
+			 FAN_OPEN_EXEC | FAN_CREATE | FAN_DELETE | FAN_RENAME | \
+			 FAN_DELETE_SELF | FAN_MOVE_SELF)
+#define EVENTS_DEFAULT	(FAN_CREATE | FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE | FAN_RENAME | \
+			 FAN_DELETE | FAN_DELETE_SELF | FAN_MOVE_SELF)
+#define EVENTS_SELF	(FAN_DELETE_SELF | FAN_MOVE_SELF)
+#define EVENTS_ENTRY	(FAN_CREATE | FAN_DELETE | FAN_MOVE | FAN_RENAME)
+
+/* The name of the i-th event of those in the mask, in the order of output; NULL at the end */
+const char *event_name(uint64_t mask, size_t i);
+
+/* Writes the names with commas between them; size 256 is enough for all */
+void event_names(uint64_t mask, char *buf, size_t size);
+
+/* The events of one name, in any case, with or without FAN_ or IN_; 0 if there is none */
+uint64_t event_by_name(const char *name, size_t len);
+
+#endif

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The marks of the PATHs.
+ */
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mounts.h"
+#include "names.h"
+
+/* What following a tree needs to see, asked for or not */
+#define EVENTS_FOLLOW	(FAN_CREATE | FAN_DELETE | FAN_RENAME)
+
+/* ---- Opening and closing ----------------------------------------------- */
+
+int watch_open(struct watch *w, const struct options *o)
+{
+	int ret;
+
+	memset(w, 0, sizeof(*w));
+	w->o = o;
+	w->out.json = o->json;
+	w->shown[SIDE_LOCAL] = o->local ? o->events : 0;
+	w->shown[SIDE_REMOTE] = o->remote ? o->events : 0;
+	ret = fanr_open(&w->h, FAN_UNLIMITED_MARKS);
+	if (ret == -EPERM)
+		ret = fanr_open(&w->h, 0);
+	if (!ret)
+		return 0;
+	w->h = NULL;
+	fprintf(stderr, "fanwatch: fanotify: %s%s\n", strerror(-ret),
+		ret == -EMFILE ? " (see fs.fanotify.max_user_groups)" : "");
+	return -1;
+}
+
+void watch_close(struct watch *w)
+{
+	struct support *s;
+	struct root *r;
+
+	fanr_close(w->h);
+	while ((r = w->roots)) {
+		w->roots = r->next;
+		free(r->label);
+		free(r->path);
+		free(r);
+	}
+	while ((s = w->supports)) {
+		w->supports = s->next;
+		free(s);
+	}
+	pending_clear(&w->pending);
+	output_free(&w->out);
+	free(w->path[0]);
+	free(w->path[1]);
+}
+
+static int no_memory(void)
+{
+	fputs("fanwatch: out of memory\n", stderr);
+	return -1;
+}
+
+/* ---- Roots ------------------------------------------------------------- */
+
+static bool lies_in(const char *path, const char *root)
+{
+	size_t len = strlen(root);
+
+	if (!strcmp(root, "/"))
+		return path[0] == '/';
+	return !strncmp(path, root, len) && (path[len] == '/' || !path[len]);
+}
+
+struct root *watch_root(const struct watch *w, const char *path)
+{
+	struct root *best = NULL;
+
+	for (struct root *r = w->roots; r; r = r->next)
+		if (lies_in(path, r->path) &&
+		    (!best || strlen(r->path) > strlen(best->path)))
+			best = r;
+	return best;
+}
+
+static struct root *add_root(struct watch *w, enum root_mode mode, const char *label,
+			     const char *path)
+{
+	struct root *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->mode = mode;
+	r->label = strdup(label);
+	r->path = strdup(path);
+	if (!r->label || !r->path) {
+		free(r->label);
+		free(r->path);
+		free(r);
+		return NULL;
+	}
+	r->next = w->roots;
+	w->roots = r;
+	return r;
+}
+
+static void drop_root(struct watch *w, struct root *r)
+{
+	struct root **p = &w->roots;
+
+	while (*p != r)
+		p = &(*p)->next;
+	*p = r->next;
+	free(r->label);
+	free(r->path);
+	free(r);
+}
+
+/* ---- What a file system can -------------------------------------------- */
+
+static void say_no_remote(const struct watch *w, const char *path, dev_t dev,
+			  const struct fanr_support *s)
+{
+	struct mounts mounts;
+	const char *type;
+
+	mounts_read(&mounts);
+	type = mounts_type(&mounts, dev);
+	fprintf(stderr, "fanwatch: %s: no remote events: %s", path, fanr_reason_text(s->reason));
+	if (*type)
+		fprintf(stderr, " (%s)", type);
+	if (s->reason != FANR_REASON_KERNEL && s->reason != FANR_REASON_FILESYSTEM)
+		fprintf(stderr, ": %s", strerror(-s->error));
+	fputs(w->o->local ? "; local ones only\n" : "\n", stderr);
+	mounts_free(&mounts);
+}
+
+/* Remote renames as two halves, where the server has no more */
+static uint64_t cut(uint64_t mask, uint64_t supported)
+{
+	if ((mask & FAN_RENAME) && !(supported & FAN_RENAME))
+		mask |= FAN_MOVE;
+	return mask & supported;
+}
+
+static void say_missing(const struct watch *w, const char *path, const struct support *s)
+{
+	uint64_t asked = w->o->events & (s->directory ? ~0ULL : ~(uint64_t)EVENTS_ENTRY);
+	uint64_t missing = asked & ~s->remote;
+	char names[256];
+
+	if ((missing & FAN_RENAME) && (s->remote & FAN_MOVE))
+		missing &= ~FAN_RENAME;
+	if (!missing)
+		return;
+	event_names(missing, names, sizeof(names));
+	fprintf(stderr, "fanwatch: %s: the server cannot report %s as remote events\n",
+		path, names);
+}
+
+/* Fills *s and says what is missing.  Returns whether the answer holds for the file system. */
+static bool ask_support(struct watch *w, int dirfd, const char *name, const char *path,
+			struct support *s)
+{
+	struct fanr_probe probe;
+	int ret = fanr_probe(dirfd, name, &probe);
+
+	if (ret)
+		probe.remote = (struct fanr_support){ .reason = FANR_REASON_OTHER, .error = ret };
+	s->remote = probe.remote.mask;
+	if (!w->o->remote)
+		return true;
+	if (!s->remote)
+		say_no_remote(w, path, s->dev, &probe.remote);
+	else
+		say_missing(w, path, s);
+	if (s->remote && !(s->remote & FAN_RENAME) && (w->o->events & FAN_RENAME))
+		w->shown[SIDE_REMOTE] |= FAN_MOVE;
+	return s->remote || probe.remote.reason == FANR_REASON_KERNEL ||
+	       probe.remote.reason == FANR_REASON_FILESYSTEM;
+}
+
+/*
+ * The remote events that can be had; asks, and speaks, once per file system.  A
+ * tree is followed by the events of both sides, whichever is shown.
+ */
+static uint64_t remote_events(struct watch *w, int dirfd, const char *name, const char *path,
+			      const struct stat *st)
+{
+	struct support *s, one = { .dev = st->st_dev, .directory = S_ISDIR(st->st_mode) };
+
+	if (!w->o->remote && !w->o->recursive)
+		return 0;
+	for (s = w->supports; s; s = s->next)
+		if (s->dev == one.dev && s->directory == one.directory)
+			return s->remote;
+	if (!ask_support(w, dirfd, name, path, &one))
+		return one.remote;
+	s = malloc(sizeof(*s));
+	if (s) {
+		*s = one;
+		s->next = w->supports;
+		w->supports = s;
+	}
+	return one.remote;
+}
+
+/* ---- Marks ------------------------------------------------------------- */
+
+static const char *hint(int err)
+{
+	if (err == -ENOSPC)
+		return " (see fs.fanotify.max_user_marks)";
+	if (err == -EMFILE || err == -ENFILE)
+		return " (see ulimit -n)";
+	return "";
+}
+
+static void say_mark_error(const char *path, int side, int err)
+{
+	fprintf(stderr, "fanwatch: %s: %s mark: %s%s\n", path,
+		side == SIDE_LOCAL ? "local" : "remote", strerror(-err), hint(err));
+}
+
+/*
+ * Marks for both sides, of the masks that are not 0.  Returns as fanr_mark()
+ * does; *side is the one that failed.
+ */
+static int mark_sides(struct watch *w, unsigned int flags, const uint64_t mask[SIDES],
+		      int dirfd, const char *name, int *side)
+{
+	static const unsigned int remote_type[] = { 0, FAN_MARK_REMOTE_INODE };
+	int ret, known = 1;
+
+	for (*side = 0; *side < SIDES; ++*side) {
+		if (!(mask[*side] & ~(uint64_t)(FAN_ONDIR | FAN_EVENT_ON_CHILD)))
+			continue;
+		ret = fanr_mark(w->h, FAN_MARK_ADD | flags | remote_type[*side], mask[*side],
+				dirfd, name);
+		if (ret < 0)
+			return ret;
+		/* A second mark finds the object known by the first */
+		known = known && ret;
+	}
+	return known;
+}
+
+static void directory_masks(const struct watch *w, uint64_t remote, bool is_root,
+			    uint64_t mask[SIDES])
+{
+	uint64_t events[SIDES];
+
+	for (int side = 0; side < SIDES; side++) {
+		events[side] = w->shown[side];
+		if (!is_root)
+			events[side] &= ~(uint64_t)EVENTS_SELF;
+		if (w->o->recursive)
+			events[side] |= EVENTS_FOLLOW;
+	}
+	mask[SIDE_LOCAL] = events[SIDE_LOCAL] | FAN_ONDIR | FAN_EVENT_ON_CHILD;
+	mask[SIDE_REMOTE] = cut(events[SIDE_REMOTE], remote) | FAN_ONDIR | FAN_EVENT_ON_CHILD;
+}
+
+static bool is_transient(int err)
+{
+	return err == -ENOENT || err == -ENOTDIR || err == -ELOOP || err == -ESTALE;
+}
+
+/* A directory below PATH may be out of reach; a PATH may not, and limits concern all */
+static int judge_mark_error(const char *path, int side, int err, bool is_root)
+{
+	if (!is_root && is_transient(err))
+		return MARKED_NOT;
+	say_mark_error(path, side, err);
+	if (is_root || err == -ENOSPC || err == -ENOMEM || err == -EMFILE || err == -ENFILE)
+		return -1;
+	return MARKED_NOT;
+}
+
+int watch_mark_directory(struct watch *w, int dirfd, const char *name, const char *path,
+			 bool is_root)
+{
+	unsigned int flags = FAN_MARK_ONLYDIR | (is_root ? 0 : FAN_MARK_DONT_FOLLOW);
+	uint64_t mask[SIDES], remote;
+	struct stat st;
+	int side, ret;
+
+	if (fstatat(dirfd, name, &st, is_root ? 0 : AT_SYMLINK_NOFOLLOW))
+		return judge_mark_error(path, SIDE_LOCAL, -errno, is_root);
+	remote = remote_events(w, dirfd, name, path, &st);
+	if (!remote && !w->o->local)
+		return is_root ? -1 : MARKED_NOT;
+	directory_masks(w, remote, is_root, mask);
+	ret = mark_sides(w, flags, mask, dirfd, name, &side);
+	if (ret < 0)
+		return judge_mark_error(path, side, ret, is_root);
+	return ret ? MARKED_BEFORE : MARKED_NEW;
+}
+
+static int add_file(struct watch *w, const char *path, const struct stat *st)
+{
+	uint64_t events = w->o->events & ~(uint64_t)EVENTS_ENTRY, remote, mask[SIDES];
+	int side, ret;
+
+	if (!events) {
+		fprintf(stderr, "fanwatch: %s: not a directory, where alone these events happen\n",
+			path);
+		return -1;
+	}
+	remote = remote_events(w, AT_FDCWD, path, path, st);
+	if (!remote && !w->o->local)
+		return -1;
+	mask[SIDE_LOCAL] = w->o->local ? events : 0;
+	mask[SIDE_REMOTE] = w->o->remote ? events & remote : 0;
+	ret = mark_sides(w, 0, mask, AT_FDCWD, path, &side);
+	if (ret < 0) {
+		say_mark_error(path, side, ret);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- Whole file systems ------------------------------------------------ */
+
+static bool handles_open(const char *path)
+{
+	union {
+		struct file_handle handle;
+		unsigned char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} u = { .handle.handle_bytes = MAX_HANDLE_SZ };
+	int mount_id, dir, fd = -1;
+
+	if (name_to_handle_at(AT_FDCWD, path, &u.handle, &mount_id, 0))
+		return false;
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return false;
+	fd = open_by_handle_at(dir, &u.handle, O_PATH | O_CLOEXEC);
+	close(dir);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/*
+ * The *_SELF events of the root alone, the others of the file system.  RENAME
+ * tells when the root has a new path, DELETE where deleted directories were.
+ */
+static int mark_filesystem(struct watch *w, const char *path, uint64_t remote)
+{
+	uint64_t all[SIDES], self[SIDES], modifiers = FAN_ONDIR | FAN_EVENT_ON_CHILD;
+	int ret, side;
+
+	for (side = 0; side < SIDES; side++) {
+		all[side] = w->shown[side] & ~(uint64_t)EVENTS_SELF;
+		all[side] |= FAN_RENAME | (all[side] ? FAN_DELETE : 0);
+		self[side] = w->shown[side] & EVENTS_SELF;
+	}
+	all[SIDE_REMOTE] = cut(all[SIDE_REMOTE], remote);
+	self[SIDE_REMOTE] &= remote;
+
+	ret = fanr_mark(w->h, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
+			all[SIDE_LOCAL] | modifiers, AT_FDCWD, path);
+	if (ret < 0)
+		return ret;
+	if (all[SIDE_REMOTE])
+		ret = fanr_mark(w->h, FAN_MARK_ADD | FAN_MARK_REMOTE_FILESYSTEM,
+				all[SIDE_REMOTE] | modifiers, AT_FDCWD, path);
+	if (ret >= 0) {
+		self[SIDE_LOCAL] |= FAN_ONDIR;
+		self[SIDE_REMOTE] |= FAN_ONDIR;
+		ret = mark_sides(w, 0, self, AT_FDCWD, path, &side);
+	}
+	if (ret < 0)
+		fanr_mark(w->h, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM,
+			  all[SIDE_LOCAL] | modifiers, AT_FDCWD, path);
+	return ret < 0 ? ret : 0;
+}
+
+/* Returns 1 if a filesystem mark serves the directory, 0 if it cannot */
+static int add_filesystem(struct watch *w, const char *label, const char *path,
+			  const struct stat *st)
+{
+	uint64_t remote;
+
+	if (!handles_open(path))
+		return 0;
+	remote = remote_events(w, AT_FDCWD, path, label, st);
+	if (!remote && !w->o->local)
+		return 0;
+	if (mark_filesystem(w, path, remote))
+		return 0;
+	return add_root(w, ROOT_FILESYSTEM, label, path) ? 1 : no_memory();
+}
+
+static int add_recursive(struct watch *w, const char *label, const char *path,
+			 const struct stat *st);
+
+static int add_mount(struct watch *w, const struct root *top, const char *point, dev_t top_dev)
+{
+	char *label = NULL;
+	const char *rest;
+	struct stat st;
+
+	/* Mounted over meanwhile, out of reach, or a bind mount of the same: nothing to add */
+	if (stat(point, &st) || !S_ISDIR(st.st_mode) || st.st_dev == top_dev)
+		return 0;
+	rest = point + (strcmp(top->path, "/") ? strlen(top->path) : 0);
+	if (asprintf(&label, "%s%s", strcmp(top->label, "/") ? top->label : "", rest) < 0)
+		return no_memory();
+	/* What cannot be watched has said so; the rest can */
+	add_recursive(w, label, point, &st);
+	free(label);
+	return 0;
+}
+
+/* The mark of the root's file system sees nothing of those that are mounted below */
+static int add_mounts_below(struct watch *w, const struct root *top, const struct stat *st)
+{
+	struct mounts mounts;
+	int ret = 0;
+
+	mounts_read(&mounts);
+	for (size_t i = 0; i < mounts.count && !ret; i++) {
+		const char *point = mounts.list[i].point;
+
+		if (strcmp(point, top->path) && lies_in(point, top->path) &&
+		    watch_root(w, point) == top)
+			ret = add_mount(w, top, point, st->st_dev);
+	}
+	mounts_free(&mounts);
+	return ret;
+}
+
+/* ---- PATHs ------------------------------------------------------------- */
+
+static int add_tree(struct watch *w, const char *label, const char *path)
+{
+	struct root *r = add_root(w, ROOT_TREE, label, path);
+	int ret;
+
+	if (!r)
+		return no_memory();
+	ret = tree_add(w, path);
+	if (ret < 0)
+		drop_root(w, r);
+	return ret;
+}
+
+static int add_recursive(struct watch *w, const char *label, const char *path,
+			 const struct stat *st)
+{
+	int ret = add_filesystem(w, label, path, st);
+
+	if (ret > 0)
+		return add_mounts_below(w, w->roots, st);
+	return ret < 0 ? ret : add_tree(w, label, path);
+}
+
+static int add_directory(struct watch *w, const char *path, const struct stat *st)
+{
+	char *real;
+	int ret;
+
+	if (!w->o->recursive) {
+		ret = watch_mark_directory(w, AT_FDCWD, path, path, true);
+		if (ret < 0)
+			return ret;
+		return add_root(w, ROOT_OBJECT, path, path) ? 0 : no_memory();
+	}
+	real = realpath(path, NULL);
+	ret = real ? add_filesystem(w, path, real, st) : 0;
+	free(real);
+	if (ret > 0)
+		return add_mounts_below(w, w->roots, st);
+	return ret < 0 ? ret : add_tree(w, path, path);
+}
+
+static int add_clean(struct watch *w, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st)) {
+		fprintf(stderr, "fanwatch: %s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	if (S_ISDIR(st.st_mode))
+		return add_directory(w, path, &st);
+	if (add_file(w, path, &st))
+		return -1;
+	return add_root(w, ROOT_OBJECT, path, path) ? 0 : no_memory();
+}
+
+int watch_add(struct watch *w, const char *path)
+{
+	char *clean = strdup(path);
+	size_t len = strlen(path);
+	int ret;
+
+	if (!clean)
+		return no_memory();
+	while (len > 1 && clean[len - 1] == '/')
+		clean[--len] = '\0';
+	ret = add_clean(w, clean);
+	free(clean);
+	return ret;
+}
