@@ -3,6 +3,7 @@
  * From one event to its line, and to what it means for the watch.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +24,6 @@ struct happening {
 	int state;		/* FANR_PATH_ of from, or -errno */
 	int to_state;
 };
-
-static int no_memory(void)
-{
-	fputs("fanwatch: out of memory\n", stderr);
-	return -1;
-}
 
 /* ---- Printing ---------------------------------------------------------- */
 
@@ -195,7 +190,7 @@ static bool concerns(const struct watch *w, const char *path, int state)
 
 /* ---- Consequences ------------------------------------------------------ */
 
-static int replace_path(struct root *r, const char *old, const char *new)
+static int replace_path(struct watch *w, struct root *r, const char *old, const char *new)
 {
 	char *path;
 
@@ -203,6 +198,9 @@ static int replace_path(struct root *r, const char *old, const char *new)
 		return no_memory();
 	free(r->path);
 	r->path = path;
+	/* Events that it has already: this tells the library the path */
+	fanr_mark(w->h, FAN_MARK_ADD | FAN_MARK_FILESYSTEM | FAN_MARK_ONLYDIR,
+		  FAN_RENAME | FAN_ONDIR, AT_FDCWD, path);
 	return 0;
 }
 
@@ -216,7 +214,7 @@ static int follow_rename(struct watch *w, const struct happening *h)
 		if (r->mode != ROOT_FILESYSTEM || strncmp(r->path, h->from, len) ||
 		    (r->path[len] && r->path[len] != '/'))
 			continue;
-		ret = replace_path(r, h->from, h->to);
+		ret = replace_path(w, r, h->from, h->to);
 	}
 	return ret;
 }
@@ -233,6 +231,14 @@ static int follow_directory(struct watch *w, const struct happening *h)
 	if (!r || r->mode != ROOT_TREE)
 		return 0;
 	return tree_enter(w, path, h->ev->origin == FANR_REMOTE);
+}
+
+/* A directory that was moved out of a tree keeps its mark */
+static bool left_tree(const struct watch *w, const struct happening *h)
+{
+	const struct root *r = h->state == FANR_PATH_MOVED ? watch_root(w, h->from) : NULL;
+
+	return r && r->mode == ROOT_TREE;
 }
 
 /* A lost link is a change of the file; the last one is told by DELETE */
@@ -292,7 +298,7 @@ int watch_event(struct watch *w, const struct fanr_event *ev)
 	find_paths(w, ev, &h);
 	if (!concerns(w, h.from, h.state) && !concerns(w, h.to, h.to_state))
 		return h.from && h.to && (h.mask & FAN_ONDIR) ? follow_rename(w, &h) : 0;
-	if (h.state == FANR_PATH_MOVED || is_last_unlink(&h))
+	if (left_tree(w, &h) || is_last_unlink(&h))
 		return 0;
 	ret = settle_found(w, &h);
 	if (!ret)

@@ -2,13 +2,29 @@
 /*
  * fanwatch: what happens to files, and who did it: this machine or another.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "options.h"
 #include "run.h"
 #include "signals.h"
 #include "watch.h"
+
+/* A standard descriptor that is closed would be given to the next file that is opened */
+static int check_descriptors(void)
+{
+	if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
+		fprintf(stderr, "fanwatch: standard output: %s\n", strerror(errno));
+		return -1;
+	}
+	if (fcntl(STDERR_FILENO, F_GETFD) < 0 && open("/dev/null", O_WRONLY) < 0)
+		return -1;
+	return 0;
+}
 
 /* A scan holds one descriptor for each level of directories */
 static void raise_descriptor_limit(void)
@@ -36,6 +52,8 @@ int main(int argc, char **argv)
 	struct watch w;
 	int status;
 
+	if (check_descriptors())
+		return STATUS_ERROR;
 	switch (options_parse(&o, argc, argv)) {
 	case PARSED_DONE:
 		return STATUS_OK;

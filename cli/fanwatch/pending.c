@@ -45,14 +45,16 @@ static int grow(struct pending *p)
 
 int pending_add(struct pending *p, const char *path, bool directory, bool remote)
 {
-	char *copy;
+	struct found *found;
 
 	if (p->count == p->size && grow(p))
 		return -1;
-	copy = strdup(path);
-	if (!copy)
+	found = &p->list[p->count];
+	found->path = strdup(path);
+	if (!found->path)
 		return -1;
-	p->list[p->count] = (struct found){ copy, directory, remote, 0 };
+	found->directory = directory;
+	found->remote = remote;
 	link_found(p, p->count++);
 	return 0;
 }

@@ -27,12 +27,6 @@ struct scan {
 
 /* ---- The path under way ------------------------------------------------ */
 
-static int no_memory(void)
-{
-	fputs("fanwatch: out of memory\n", stderr);
-	return -1;
-}
-
 static int path_push(struct scan *s, const char *name)
 {
 	size_t more = strlen(name) + 2;
@@ -110,11 +104,17 @@ static int say_unreadable(const struct scan *s, bool is_root)
 static int scan_entries(struct scan *s, DIR *dir, bool is_new)
 {
 	struct dirent *d;
-	int ret = 0;
+	int ret;
 
-	while (!ret && (d = readdir(dir)))
+	for (;;) {
+		errno = 0;
+		d = readdir(dir);
+		if (!d)
+			return errno ? say_unreadable(s, false) : 0;
 		ret = scan_entry(s, dirfd(dir), d, is_new);
-	return ret;
+		if (ret)
+			return ret;
+	}
 }
 
 /* announce: if it is new, its own name is found as well as what it holds */

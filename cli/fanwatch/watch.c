@@ -62,7 +62,7 @@ void watch_close(struct watch *w)
 	free(w->path[1]);
 }
 
-static int no_memory(void)
+int no_memory(void)
 {
 	fputs("fanwatch: out of memory\n", stderr);
 	return -1;
@@ -90,7 +90,7 @@ struct root *watch_root(const struct watch *w, const char *path)
 	return best;
 }
 
-static struct root *add_root(struct watch *w, enum root_mode mode, const char *label,
+struct root *watch_add_root(struct watch *w, enum root_mode mode, const char *label,
 			     const char *path)
 {
 	struct root *r = calloc(1, sizeof(*r));
@@ -123,95 +123,6 @@ static void drop_root(struct watch *w, struct root *r)
 	free(r);
 }
 
-/* ---- What a file system can -------------------------------------------- */
-
-static void say_no_remote(const struct watch *w, const char *path, dev_t dev,
-			  const struct fanr_support *s)
-{
-	struct mounts mounts;
-	const char *type;
-
-	mounts_read(&mounts);
-	type = mounts_type(&mounts, dev);
-	fprintf(stderr, "fanwatch: %s: no remote events: %s", path, fanr_reason_text(s->reason));
-	if (*type)
-		fprintf(stderr, " (%s)", type);
-	if (s->reason != FANR_REASON_KERNEL && s->reason != FANR_REASON_FILESYSTEM)
-		fprintf(stderr, ": %s", strerror(-s->error));
-	fputs(w->o->local ? "; local ones only\n" : "\n", stderr);
-	mounts_free(&mounts);
-}
-
-/* Remote renames as two halves, where the server has no more */
-static uint64_t cut(uint64_t mask, uint64_t supported)
-{
-	if ((mask & FAN_RENAME) && !(supported & FAN_RENAME))
-		mask |= FAN_MOVE;
-	return mask & supported;
-}
-
-static void say_missing(const struct watch *w, const char *path, const struct support *s)
-{
-	uint64_t asked = w->o->events & (s->directory ? ~0ULL : ~(uint64_t)EVENTS_ENTRY);
-	uint64_t missing = asked & ~s->remote;
-	char names[256];
-
-	if ((missing & FAN_RENAME) && (s->remote & FAN_MOVE))
-		missing &= ~FAN_RENAME;
-	if (!missing)
-		return;
-	event_names(missing, names, sizeof(names));
-	fprintf(stderr, "fanwatch: %s: the server cannot report %s as remote events\n",
-		path, names);
-}
-
-/* Fills *s and says what is missing.  Returns whether the answer holds for the file system. */
-static bool ask_support(struct watch *w, int dirfd, const char *name, const char *path,
-			struct support *s)
-{
-	struct fanr_probe probe;
-	int ret = fanr_probe(dirfd, name, &probe);
-
-	if (ret)
-		probe.remote = (struct fanr_support){ .reason = FANR_REASON_OTHER, .error = ret };
-	s->remote = probe.remote.mask;
-	if (!w->o->remote)
-		return true;
-	if (!s->remote)
-		say_no_remote(w, path, s->dev, &probe.remote);
-	else
-		say_missing(w, path, s);
-	if (s->remote && !(s->remote & FAN_RENAME) && (w->o->events & FAN_RENAME))
-		w->shown[SIDE_REMOTE] |= FAN_MOVE;
-	return s->remote || probe.remote.reason == FANR_REASON_KERNEL ||
-	       probe.remote.reason == FANR_REASON_FILESYSTEM;
-}
-
-/*
- * The remote events that can be had; asks, and speaks, once per file system.  A
- * tree is followed by the events of both sides, whichever is shown.
- */
-static uint64_t remote_events(struct watch *w, int dirfd, const char *name, const char *path,
-			      const struct stat *st)
-{
-	struct support *s, one = { .dev = st->st_dev, .directory = S_ISDIR(st->st_mode) };
-
-	if (!w->o->remote && !w->o->recursive)
-		return 0;
-	for (s = w->supports; s; s = s->next)
-		if (s->dev == one.dev && s->directory == one.directory)
-			return s->remote;
-	if (!ask_support(w, dirfd, name, path, &one))
-		return one.remote;
-	s = malloc(sizeof(*s));
-	if (s) {
-		*s = one;
-		s->next = w->supports;
-		w->supports = s;
-	}
-	return one.remote;
-}
-
 /* ---- Marks ------------------------------------------------------------- */
 
 static const char *hint(int err)
@@ -229,12 +140,8 @@ static void say_mark_error(const char *path, int side, int err)
 		side == SIDE_LOCAL ? "local" : "remote", strerror(-err), hint(err));
 }
 
-/*
- * Marks for both sides, of the masks that are not 0.  Returns as fanr_mark()
- * does; *side is the one that failed.
- */
-static int mark_sides(struct watch *w, unsigned int flags, const uint64_t mask[SIDES],
-		      int dirfd, const char *name, int *side)
+int watch_mark_sides(struct watch *w, unsigned int flags, const uint64_t mask[SIDES],
+		     int dirfd, const char *name, int *side)
 {
 	static const unsigned int remote_type[] = { 0, FAN_MARK_REMOTE_INODE };
 	int ret, known = 1;
@@ -265,7 +172,7 @@ static void directory_masks(const struct watch *w, uint64_t remote, bool is_root
 			events[side] |= EVENTS_FOLLOW;
 	}
 	mask[SIDE_LOCAL] = events[SIDE_LOCAL] | FAN_ONDIR | FAN_EVENT_ON_CHILD;
-	mask[SIDE_REMOTE] = cut(events[SIDE_REMOTE], remote) | FAN_ONDIR | FAN_EVENT_ON_CHILD;
+	mask[SIDE_REMOTE] = support_cut(events[SIDE_REMOTE], remote) | FAN_ONDIR | FAN_EVENT_ON_CHILD;
 }
 
 static bool is_transient(int err)
@@ -294,11 +201,11 @@ int watch_mark_directory(struct watch *w, int dirfd, const char *name, const cha
 
 	if (fstatat(dirfd, name, &st, is_root ? 0 : AT_SYMLINK_NOFOLLOW))
 		return judge_mark_error(path, SIDE_LOCAL, -errno, is_root);
-	remote = remote_events(w, dirfd, name, path, &st);
+	remote = support_remote(w, dirfd, name, path, &st);
 	if (!remote && !w->o->local)
 		return is_root ? -1 : MARKED_NOT;
 	directory_masks(w, remote, is_root, mask);
-	ret = mark_sides(w, flags, mask, dirfd, name, &side);
+	ret = watch_mark_sides(w, flags, mask, dirfd, name, &side);
 	if (ret < 0)
 		return judge_mark_error(path, side, ret, is_root);
 	return ret ? MARKED_BEFORE : MARKED_NEW;
@@ -314,12 +221,12 @@ static int add_file(struct watch *w, const char *path, const struct stat *st)
 			path);
 		return -1;
 	}
-	remote = remote_events(w, AT_FDCWD, path, path, st);
+	remote = support_remote(w, AT_FDCWD, path, path, st);
 	if (!remote && !w->o->local)
 		return -1;
 	mask[SIDE_LOCAL] = w->o->local ? events : 0;
 	mask[SIDE_REMOTE] = w->o->remote ? events & remote : 0;
-	ret = mark_sides(w, 0, mask, AT_FDCWD, path, &side);
+	ret = watch_mark_sides(w, 0, mask, AT_FDCWD, path, &side);
 	if (ret < 0) {
 		say_mark_error(path, side, ret);
 		return -1;
@@ -327,79 +234,7 @@ static int add_file(struct watch *w, const char *path, const struct stat *st)
 	return 0;
 }
 
-/* ---- Whole file systems ------------------------------------------------ */
-
-static bool handles_open(const char *path)
-{
-	union {
-		struct file_handle handle;
-		unsigned char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-	} u = { .handle.handle_bytes = MAX_HANDLE_SZ };
-	int mount_id, dir, fd = -1;
-
-	if (name_to_handle_at(AT_FDCWD, path, &u.handle, &mount_id, 0))
-		return false;
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return false;
-	fd = open_by_handle_at(dir, &u.handle, O_PATH | O_CLOEXEC);
-	close(dir);
-	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
-}
-
-/*
- * The *_SELF events of the root alone, the others of the file system.  RENAME
- * tells when the root has a new path, DELETE where deleted directories were.
- */
-static int mark_filesystem(struct watch *w, const char *path, uint64_t remote)
-{
-	uint64_t all[SIDES], self[SIDES], modifiers = FAN_ONDIR | FAN_EVENT_ON_CHILD;
-	int ret, side;
-
-	for (side = 0; side < SIDES; side++) {
-		all[side] = w->shown[side] & ~(uint64_t)EVENTS_SELF;
-		all[side] |= FAN_RENAME | (all[side] ? FAN_DELETE : 0);
-		self[side] = w->shown[side] & EVENTS_SELF;
-	}
-	all[SIDE_REMOTE] = cut(all[SIDE_REMOTE], remote);
-	self[SIDE_REMOTE] &= remote;
-
-	ret = fanr_mark(w->h, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
-			all[SIDE_LOCAL] | modifiers, AT_FDCWD, path);
-	if (ret < 0)
-		return ret;
-	if (all[SIDE_REMOTE])
-		ret = fanr_mark(w->h, FAN_MARK_ADD | FAN_MARK_REMOTE_FILESYSTEM,
-				all[SIDE_REMOTE] | modifiers, AT_FDCWD, path);
-	if (ret >= 0) {
-		self[SIDE_LOCAL] |= FAN_ONDIR;
-		self[SIDE_REMOTE] |= FAN_ONDIR;
-		ret = mark_sides(w, 0, self, AT_FDCWD, path, &side);
-	}
-	if (ret < 0)
-		fanr_mark(w->h, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM,
-			  all[SIDE_LOCAL] | modifiers, AT_FDCWD, path);
-	return ret < 0 ? ret : 0;
-}
-
-/* Returns 1 if a filesystem mark serves the directory, 0 if it cannot */
-static int add_filesystem(struct watch *w, const char *label, const char *path,
-			  const struct stat *st)
-{
-	uint64_t remote;
-
-	if (!handles_open(path))
-		return 0;
-	remote = remote_events(w, AT_FDCWD, path, label, st);
-	if (!remote && !w->o->local)
-		return 0;
-	if (mark_filesystem(w, path, remote))
-		return 0;
-	return add_root(w, ROOT_FILESYSTEM, label, path) ? 1 : no_memory();
-}
+/* ---- Mounts below -------------------------------------------------------- */
 
 static int add_recursive(struct watch *w, const char *label, const char *path,
 			 const struct stat *st);
@@ -444,7 +279,7 @@ static int add_mounts_below(struct watch *w, const struct root *top, const struc
 
 static int add_tree(struct watch *w, const char *label, const char *path)
 {
-	struct root *r = add_root(w, ROOT_TREE, label, path);
+	struct root *r = watch_add_root(w, ROOT_TREE, label, path);
 	int ret;
 
 	if (!r)
@@ -458,7 +293,7 @@ static int add_tree(struct watch *w, const char *label, const char *path)
 static int add_recursive(struct watch *w, const char *label, const char *path,
 			 const struct stat *st)
 {
-	int ret = add_filesystem(w, label, path, st);
+	int ret = filesystem_add(w, label, path, st);
 
 	if (ret > 0)
 		return add_mounts_below(w, w->roots, st);
@@ -474,10 +309,10 @@ static int add_directory(struct watch *w, const char *path, const struct stat *s
 		ret = watch_mark_directory(w, AT_FDCWD, path, path, true);
 		if (ret < 0)
 			return ret;
-		return add_root(w, ROOT_OBJECT, path, path) ? 0 : no_memory();
+		return watch_add_root(w, ROOT_OBJECT, path, path) ? 0 : no_memory();
 	}
 	real = realpath(path, NULL);
-	ret = real ? add_filesystem(w, path, real, st) : 0;
+	ret = real ? filesystem_add(w, path, real, st) : 0;
 	free(real);
 	if (ret > 0)
 		return add_mounts_below(w, w->roots, st);
@@ -496,7 +331,7 @@ static int add_clean(struct watch *w, const char *path)
 		return add_directory(w, path, &st);
 	if (add_file(w, path, &st))
 		return -1;
-	return add_root(w, ROOT_OBJECT, path, path) ? 0 : no_memory();
+	return watch_add_root(w, ROOT_OBJECT, path, path) ? 0 : no_memory();
 }
 
 int watch_add(struct watch *w, const char *path)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include "options.h"
 #include "output.h"
@@ -60,6 +60,9 @@ void watch_close(struct watch *w);
 /* Sets the marks of a PATH */
 int watch_add(struct watch *w, const char *path);
 
+struct root *watch_add_root(struct watch *w, enum root_mode mode, const char *label,
+			    const char *path);
+
 /* The root that the path lies in, or NULL */
 struct root *watch_root(const struct watch *w, const char *path);
 
@@ -70,6 +73,31 @@ struct root *watch_root(const struct watch *w, const char *path);
 enum { MARKED_NEW, MARKED_BEFORE, MARKED_NOT };
 int watch_mark_directory(struct watch *w, int dirfd, const char *name, const char *path,
 			 bool is_root);
+
+/*
+ * Marks for both sides, of the masks that are not 0.  Returns as fanr_mark()
+ * does; *side is the one that failed.
+ */
+int watch_mark_sides(struct watch *w, unsigned int flags, const uint64_t mask[SIDES],
+		     int dirfd, const char *name, int *side);
+
+/* Says so, and returns -1 */
+int no_memory(void);
+
+/* support.c */
+
+/*
+ * The remote events that can be had; asks, and speaks, once per file system.  A
+ * tree is followed by the events of both sides, whichever is shown.
+ */
+uint64_t support_remote(struct watch *w, int dirfd, const char *name, const char *path,
+			const struct stat *st);
+/* The mask as far as it is supported; renames as two halves where there is no more */
+uint64_t support_cut(uint64_t mask, uint64_t supported);
+
+/* filesystem.c: returns 1 if a filesystem mark serves the directory, 0 if it cannot */
+int filesystem_add(struct watch *w, const char *label, const char *path,
+		   const struct stat *st);
 
 /* event.c: one event, and what is due when there is none now */
 int watch_event(struct watch *w, const struct fanr_event *ev);

@@ -18,6 +18,12 @@ struct caller {
 	mode_t umask;
 };
 
+/*
+ * Give up what would let the client's users past the host's limits: quotas and
+ * reserved space.  Before any thread is started.
+ */
+void creds_init(void);
+
 /* Each thread that calls creds_take() calls this first: a umask of its own */
 int creds_init_thread(void);
 

@@ -105,15 +105,6 @@ static void watch_from_parent(struct watcher *w, struct node *node, bool on)
 	}
 }
 
-int inodemark_set(struct watcher *w, struct node *node, uint64_t mask)
-{
-	int ret = apply(w, node);
-
-	if (ret == 0)
-		watch_from_parent(w, node, mask != 0);
-	return ret;
-}
-
 /* Directories found and still to be marked and read */
 struct found {
 	struct found *next;
@@ -212,6 +203,31 @@ static int read_dir(struct watcher *w, struct node *dir, bool announce,
 }
 
 /*
+ * An event on a subdirectory names that alone: to know whose child it is, one
+ * must have seen it.
+ */
+static void see_children(struct watcher *w, struct node *node)
+{
+	struct found *stack = NULL;
+
+	read_dir(w, node, false, &stack);
+	while (stack)
+		node_put(w->m, pop(w->m, &stack));
+}
+
+int inodemark_set(struct watcher *w, struct node *node, uint64_t mask)
+{
+	int ret = apply(w, node);
+
+	if (ret < 0)
+		return ret;
+	watch_from_parent(w, node, mask != 0);
+	if (is_dir(node) && mask & FAN_EVENT_ON_CHILD && mask & FAN_ONDIR)
+		see_children(w, node);
+	return 0;
+}
+
+/*
  * Mark a directory and all below, each before it is read: what is made before
  * is found, what is made after is reported.
  */
@@ -286,7 +302,9 @@ void inodemark_moved(struct watcher *w, struct node *node)
 {
 	if (!is_dir(node) || !node->host_mask)
 		return;
-	find_place(w->m, node);
+	/* Where everything is marked, FAN_RENAME says it, and when */
+	if (!w->whole)
+		find_place(w->m, node);
 	if (node->watched_from)
 		watch_from_parent(w, node, true);
 }

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "creds.h"
 #include "daemon.h"
 #include "locks.h"
 #include "mirror.h"
@@ -16,7 +17,11 @@
 #include "session.h"
 #include "watcher.h"
 
-#define CACHED_BY_HANDLE 4096	/* descriptors kept, if they are easy to reopen */
+/*
+ * A descriptor that is kept keeps a deleted file's space, and its DELETE_SELF
+ * from coming.  Where handles can be opened none is.
+ */
+#define CACHED_BY_HANDLE 0
 #define RETRY_MS	 50
 
 static int fail(const char *what, int error)
@@ -53,6 +58,7 @@ static int open_source(struct mirror *m, const struct options *options)
 	const char *what;
 	int ret;
 
+	creds_init();
 	ret = export_init(&m->export, options->source, &what);
 	if (ret < 0) {
 		fprintf(stderr, "fanmirror: %s: %s: %s\n", options->source,

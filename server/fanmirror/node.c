@@ -96,6 +96,15 @@ static void grow(struct nodes *nodes)
 	nodes->buckets = larger.buckets;
 }
 
+static struct node *lookup_id(struct nodes *nodes, uint64_t id)
+{
+	struct node *node = *id_slot(nodes, id);
+
+	while (node && node->id != id)
+		node = node->next_id;
+	return node;
+}
+
 static struct node *lookup_handle(struct nodes *nodes, const struct handle *handle)
 {
 	struct node *node = *handle_slot(nodes, handle);
@@ -199,10 +208,7 @@ struct node *node_get(struct mirror *m, uint64_t id)
 	struct node *node;
 
 	pthread_mutex_lock(&nodes->lock);
-	node = *id_slot(nodes, id);
-	while (node && node->id != id)
-		node = node->next_id;
-	ref(nodes, node);
+	node = ref(nodes, lookup_id(nodes, id));
 	pthread_mutex_unlock(&nodes->lock);
 	return node;
 }
@@ -361,6 +367,18 @@ uint64_t node_place(struct mirror *m, struct node *node, char name[256])
 	snprintf(name, 256, "%s", node->name ? node->name : "");
 	pthread_mutex_unlock(&m->nodes.lock);
 	return parent;
+}
+
+bool node_is_below_root(struct mirror *m, struct node *node)
+{
+	/* What is seen of two renames may look like a loop */
+	size_t steps = 0;
+
+	pthread_mutex_lock(&m->nodes.lock);
+	while (node && node->id != NODE_ROOT && steps++ < m->nodes.count)
+		node = lookup_id(&m->nodes, node->parent);
+	pthread_mutex_unlock(&m->nodes.lock);
+	return node && node->id == NODE_ROOT;
 }
 
 void node_looked_up(struct mirror *m, struct node *node)

@@ -5,9 +5,9 @@
  * A node is made when an object is first seen, by a lookup or by an event, and
  * its id is never given to another object.  It stays after FORGET, because file
  * handles in events and in the client's hands name it, and goes when the object
- * is gone from the host and nobody looks at it.  Its descriptor (O_PATH) is a
- * cache: with CAP_DAC_READ_SEARCH it is opened again by handle, without by the
- * name under which the object was last seen.
+ * is gone from the host and nobody looks at it.  With CAP_DAC_READ_SEARCH its
+ * descriptor (O_PATH) is opened by handle when it is needed; without, it is kept
+ * and opened again by the name under which the object was last seen.
  */
 #ifndef FANMIRROR_NODE_H
 #define FANMIRROR_NODE_H
@@ -27,25 +27,25 @@ struct node {
 	struct node *older, *newer;	/* with a descriptor and refs 0: by last use */
 	struct node *next_dead;
 	uint64_t id;
-	uint64_t nlookup;		/* the client's references */
+	_Atomic uint64_t nlookup;	/* the client's references */
 	uint64_t parent;		/* last seen there under that name */
 	char *name;
-	uint64_t watch;			/* mask of the client's remote marks */
+	_Atomic uint64_t watch;		/* mask of the client's remote marks */
 	uint64_t host_mask;		/* inodemark.c's, under watcher.lock: */
 	uint64_t watched_from;		/* the parent that watches over it */
 	unsigned int watched_children;	/* for how many it does */
 	unsigned int refs;		/* ours; pins the node and its fd */
-	int fd;				/* O_PATH or -1 */
-	mode_t type;			/* S_IFMT bits, 0 if not known yet */
-	bool unlinked;			/* no link is left: descriptor not kept */
-	bool own_delete;		/* and it was the client who removed it */
-	bool dead;			/* the host's inode is gone */
+	_Atomic int fd;			/* O_PATH or -1 */
+	_Atomic mode_t type;		/* S_IFMT bits, 0 if not known yet */
+	_Atomic bool unlinked;		/* no link is left: descriptor not kept */
+	_Atomic bool own_delete;	/* and it was the client who removed it */
+	_Atomic bool dead;		/* the host's inode is gone */
 	bool lingers;			/* dead, and on the list of those */
 	struct handle handle;		/* allocated as long as it is */
 };
 
 struct nodes {
-	pthread_mutex_t lock;		/* everything but a node's constants */
+	pthread_mutex_t lock;		/* writes of all that is not constant */
 	struct node **by_id;
 	struct node **by_handle;
 	size_t buckets;
@@ -84,6 +84,8 @@ void node_seen_at(struct mirror *m, struct node *node, uint64_t parent,
 uint64_t node_parent(struct mirror *m, struct node *node);
 /* Its parent and name there; 0 if it was never seen by name */
 uint64_t node_place(struct mirror *m, struct node *node, char name[256]);
+/* Whether its parents, as last seen, lead to the root */
+bool node_is_below_root(struct mirror *m, struct node *node);
 void node_looked_up(struct mirror *m, struct node *node);
 void node_forget(struct mirror *m, struct node *node, uint64_t nlookup);
 void node_set_watch(struct mirror *m, struct node *node, uint64_t mask);

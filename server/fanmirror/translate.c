@@ -147,19 +147,29 @@ static bool object_is_inside(struct mirror *m, const struct record *r)
 	return ret > 0;
 }
 
-/* Without handles: where it is now */
+/*
+ * Without handles.  When all directories are marked, where it was at the time
+ * of the event; else where it is now.
+ */
 static int node_is_inside(struct watcher *w, struct node *dir)
 {
-	int fd = dir ? node_fd(w->m, dir) : -ESTALE;
-	int ret = fd < 0 ? 0 : export_has_dir(w->m, fd);
+	int fd, ret;
 
-	if (fd >= 0 && ret == 0) {
+	if (!dir)
+		return 0;
+	if (w->whole) {
+		ret = node_is_below_root(w->m, dir);
+	} else {
+		fd = node_fd(w->m, dir);
+		/* One that is gone by now had its changes inside */
+		ret = fd < 0 ? fd == -ESTALE : export_has_dir(w->m, fd);
+	}
+	if (ret == 0) {
 		pthread_mutex_lock(&w->lock);
 		inodemark_left(w, dir);
 		pthread_mutex_unlock(&w->lock);
 	}
-	/* A directory that is deleted by now had its changes inside */
-	return fd == -ESTALE && dir ? 1 : ret;
+	return ret < 0 ? 0 : ret;
 }
 
 static bool is_inside(struct watcher *w, bool has, const struct handle *handle,
@@ -243,7 +253,9 @@ static void remember_place(struct mirror *m, const struct scene *scene, bool fro
 	if (to)
 		node_seen_at(m, scene->object, scene->dir2->id, r->name2,
 			     strlen(r->name2));
-	else if (from && !(r->mask & FAN_RENAME))
+	else if (from && r->mask & FAN_RENAME)
+		node_seen_at(m, scene->object, 0, "", 0);
+	else if (from)
 		node_seen_at(m, scene->object, scene->dir->id, r->name,
 			     strlen(r->name));
 }
@@ -260,22 +272,30 @@ static void report_orphan(struct watcher *w, const struct scene *scene)
 	fanr_server_event(w->m->server, &event);
 }
 
-/* Directories that come are marked, and what is in new ones is announced */
-static void follow_marks(struct watcher *w, struct scene *scene, bool from, bool to)
+/* What a scan has announced is not announced again */
+static void drop_synthesised(struct watcher *w, const struct scene *scene, bool from)
 {
 	struct record *r = scene->record;
-	struct node *object = scene->object;
 
-	if (!object)
+	if (!(r->mask & FAN_CREATE) || !from || !scene->object)
 		return;
 	pthread_mutex_lock(&w->lock);
-	if (r->mask & FAN_CREATE && from &&
-	    synthesised_take(w, scene->dir->id, object->id, r->name))
+	if (synthesised_take(w, scene->dir->id, scene->object->id, r->name))
 		r->mask &= ~(uint64_t)FAN_CREATE;
-	else if (r->mask & FAN_CREATE && from && r->isdir)
-		inodemark_new_dir(w, object, true);
-	if (r->mask & FAN_RENAME && to && r->isdir)
-		inodemark_new_dir(w, object, false);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Directories that come are marked, and what is in new ones is announced */
+static void follow_marks(struct watcher *w, const struct scene *scene,
+			 uint64_t mask, bool from, bool to)
+{
+	if (!scene->object || !scene->record->isdir)
+		return;
+	pthread_mutex_lock(&w->lock);
+	if (mask & FAN_CREATE && from)
+		inodemark_new_dir(w, scene->object, true);
+	if (mask & FAN_RENAME && to)
+		inodemark_new_dir(w, scene->object, false);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -284,6 +304,7 @@ static void tell(struct watcher *w, struct scene *scene)
 	struct record *r = scene->record;
 	struct mirror *m = w->m;
 	bool from, to, orphan;
+	uint64_t mask;
 
 	if (!w->whole && !is_watched(scene->object) && !is_watched(scene->dir) &&
 	    !is_watched(scene->dir2))
@@ -302,11 +323,14 @@ static void tell(struct watcher *w, struct scene *scene)
 	if (!from && !to && !concerns_client(scene))
 		return;
 	remember_place(m, scene, from, to);
+	mask = r->mask;
 	if (!w->filesystem)
-		follow_marks(w, scene, from, to);
+		drop_synthesised(w, scene, from);
 	orphan = r->mask & FAN_DELETE && r->has_object &&
 		 orphan_take(w, &r->object);
 	report(w, scene, from, to);
+	if (!w->filesystem)
+		follow_marks(w, scene, mask, from, to);
 	if (orphan && scene->object)
 		report_orphan(w, scene);
 }
@@ -324,7 +348,7 @@ void translate(struct watcher *w, struct record *r)
 	struct mirror *m = w->m;
 
 	if (r->mask & FAN_Q_OVERFLOW) {
-		tree_reset(&w->tree);
+		tree_overflow(&w->tree);
 		if (w->whole && !m->export.whole)
 			tree_scan(&w->tree, &m->export.handle);
 		fanr_server_lost(m->server);

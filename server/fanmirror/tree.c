@@ -13,6 +13,9 @@
 #define FIRST_BUCKETS	1024
 #define DEAD_MAX	4096	/* deleted directories that late events may name */
 #define COUNT_MAX	1000000	/* beyond, what is outside is forgotten */
+#define SCAN_BATCH	512	/* directories that are read without a pause */
+#define PAUSE_FIRST_US	2000
+#define PAUSE_LAST_US	200000
 
 struct scan {
 	struct scan *next;
@@ -168,6 +171,7 @@ int tree_init(struct tree *tree, struct mirror *m)
 {
 	memset(tree, 0, sizeof(*tree));
 	tree->m = m;
+	tree->pause_us = PAUSE_FIRST_US;
 	tree->buckets = FIRST_BUCKETS;
 	tree->bucket = calloc(tree->buckets, sizeof(*tree->bucket));
 	if (!tree->bucket)
@@ -189,6 +193,16 @@ void tree_free(struct tree *tree)
 	free(tree->bucket);
 	pthread_cond_destroy(&tree->work);
 	pthread_mutex_destroy(&tree->lock);
+}
+
+/* The scanner's own events may have filled the queue: it goes slower */
+void tree_overflow(struct tree *tree)
+{
+	pthread_mutex_lock(&tree->lock);
+	reset(tree);
+	if (tree->pause_us < PAUSE_LAST_US)
+		tree->pause_us *= 2;
+	pthread_mutex_unlock(&tree->lock);
 }
 
 void tree_reset(struct tree *tree)
@@ -402,9 +416,18 @@ static void scan_dir(struct tree *tree, const struct handle *handle)
 	closedir(dir);
 }
 
+static void scan_one(struct tree *tree, const struct handle *handle,
+		     unsigned int done)
+{
+	scan_dir(tree, handle);
+	if (done % SCAN_BATCH == 0)
+		usleep(tree->pause_us);
+}
+
 static void *scanner(void *arg)
 {
 	struct tree *tree = arg;
+	unsigned int done = 0;
 	struct scan *scan;
 
 	pthread_mutex_lock(&tree->lock);
@@ -416,7 +439,7 @@ static void *scanner(void *arg)
 		}
 		tree->scans = scan->next;
 		pthread_mutex_unlock(&tree->lock);
-		scan_dir(tree, &scan->handle);
+		scan_one(tree, &scan->handle, ++done);
 		free(scan);
 		pthread_mutex_lock(&tree->lock);
 		tree->scanning--;

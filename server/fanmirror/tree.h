@@ -34,6 +34,7 @@ struct tree {
 	size_t dead_count;
 	struct scan *scans;		/* directories still to be read */
 	unsigned int scanning;
+	_Atomic unsigned int pause_us;	/* of the scanner, see tree_overflow() */
 	_Atomic bool stop;
 	bool has_scanner;
 	pthread_t scanner;
@@ -43,8 +44,10 @@ struct tree {
 int tree_init(struct tree *tree, struct mirror *m);
 void tree_free(struct tree *tree);
 
-/* Forget everything: events were missed */
+/* Forget everything: events are not followed any more */
 void tree_reset(struct tree *tree);
+/* The same, because some were missed */
+void tree_overflow(struct tree *tree);
 
 /*
  * Whether the directory is in the exported tree: 1 or 0.  -ESTALE: it is not

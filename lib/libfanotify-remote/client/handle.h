@@ -17,6 +17,7 @@ struct fanr_mount {
 	struct fanr_mount *next;
 	uint32_t source;
 	int32_t fsid[2];
+	int id;			/* as in /proc/self/mountinfo */
 	char *path;		/* of something marked there */
 	int fd;			/* open since fanr_next() last returned 0, or -1 */
 };
@@ -37,13 +38,18 @@ struct fanr {
 #define FANR_INIT_FLAGS	(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_FID | \
 			 FAN_REPORT_DFID_NAME_TARGET)
 
-/* mark.c */
+/* handle.c: one more group behind the same descriptor; 0 or -errno */
 int fanr_group_add(struct fanr *h);
+
+/* mark.c */
 void fanr_mounts_close(struct fanr *h);
 void fanr_mounts_free(struct fanr *h);
 
-/* Fills in fsid, type, len; *bytes must hold MAX_HANDLE_SZ.  fid->source is the caller's. */
-int fanr_fid_of(int fd, struct fanr_fid *fid, unsigned char *bytes);
+/* Fills in all but fid->source; *bytes must hold MAX_HANDLE_SZ */
+int fanr_fid_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id);
+
+/* mountpoint.c: where a mount is now; 0 or -errno */
+int fanr_mount_point(int mount_id, char *path, size_t size);
 
 /* next.c: appends records to those that the buffer holds; 1, 0 or -errno */
 int fanr_read_more(struct fanr *h);

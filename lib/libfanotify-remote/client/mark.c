@@ -40,17 +40,17 @@ static enum fanr_mark_kind kind_of(unsigned int flags)
 
 /* ---- FIDs and paths of what is marked ---------------------------------- */
 
-int fanr_fid_of(int fd, struct fanr_fid *fid, unsigned char *bytes)
+int fanr_fid_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id)
 {
 	union handle_buffer h = { .handle.handle_bytes = MAX_HANDLE_SZ };
 	struct statfs fs;
-	int mount_id, ret;
+	int ret;
 
 	/* Kernels before 6.5 lack the flag, and fanotify takes decodable handles there */
-	ret = name_to_handle_at(fd, "", &h.handle, &mount_id, AT_EMPTY_PATH | AT_HANDLE_FID);
+	ret = name_to_handle_at(fd, "", &h.handle, mount_id, AT_EMPTY_PATH | AT_HANDLE_FID);
 	if (ret && errno == EINVAL) {
 		h.handle.handle_bytes = MAX_HANDLE_SZ;
-		ret = name_to_handle_at(fd, "", &h.handle, &mount_id, AT_EMPTY_PATH);
+		ret = name_to_handle_at(fd, "", &h.handle, mount_id, AT_EMPTY_PATH);
 	}
 	if (ret || fstatfs(fd, &fs))
 		return -errno;
@@ -78,8 +78,9 @@ static char *path_of_dirfd(struct fanr *h, int dirfd)
 	unsigned char bytes[MAX_HANDLE_SZ];
 	struct fanr_fid fid = { 0 };
 	struct fanr_entry *e;
+	int mount_id;
 
-	if (!fanr_fid_of(dirfd, &fid, bytes)) {
+	if (!fanr_fid_of(dirfd, &fid, bytes, &mount_id)) {
 		for (fid.source = 0; fid.source < h->ngroups; fid.source++) {
 			e = fanr_table_find(&h->table, &fid);
 			if (e && e->state == FANR_PATH_CURRENT)
@@ -132,7 +133,8 @@ void fanr_mounts_free(struct fanr *h)
 	}
 }
 
-static int remember_mount(struct fanr *h, const struct fanr_fid *fid, const char *path)
+static int remember_mount(struct fanr *h, const struct fanr_fid *fid, int mount_id,
+			  const char *path)
 {
 	struct fanr_mount *m;
 
@@ -147,6 +149,7 @@ static int remember_mount(struct fanr *h, const struct fanr_fid *fid, const char
 		free(m);
 		return errno == ENOMEM ? -ENOMEM : 0;
 	}
+	m->id = mount_id;
 	m->source = fid->source;
 	memcpy(m->fsid, fid->fsid, sizeof(m->fsid));
 	m->fd = -1;
@@ -182,7 +185,7 @@ static int add_in_groups(struct fanr *h, unsigned int flags, uint64_t mask, int 
 
 /* Returns whether the object was known */
 static int remember(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
-		    const char *path, struct fanr_fid *fid)
+		    const char *path, const struct fanr_fid *fid, int mount_id)
 {
 	struct fanr_entry *e = fanr_table_find(&h->table, fid);
 	int known = e && fanr_entry_marked(e) && e->state == FANR_PATH_CURRENT;
@@ -194,7 +197,7 @@ static int remember(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd
 	whole = path_as_given(h, dirfd, path);
 	if (!whole)
 		return -ENOMEM;
-	ret = remember_mount(h, fid, whole);
+	ret = remember_mount(h, fid, mount_id, whole);
 	if (!ret) {
 		e = fanr_table_put(&h->table, fid, whole, FANR_PATH_CURRENT);
 		ret = e ? known : -ENOMEM;
@@ -224,13 +227,13 @@ static int remember_object(struct fanr *h, unsigned int flags, uint64_t mask, in
 {
 	unsigned char bytes[MAX_HANDLE_SZ];
 	struct fanr_fid fid = { .source = group };
-	int fd, ret;
+	int fd, mount_id, ret;
 
 	fd = open_object(flags, dirfd, path);
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
-	ret = fanr_fid_of(fd, &fid, bytes);
-	ret = ret ? 0 : remember(h, flags, mask, dirfd, path, &fid);
+	ret = fanr_fid_of(fd, &fid, bytes, &mount_id);
+	ret = ret ? 0 : remember(h, flags, mask, dirfd, path, &fid, mount_id);
 	close(fd);
 	return ret;
 }
@@ -256,10 +259,11 @@ static void forget(struct fanr *h, unsigned int flags, uint64_t mask, int fd)
 	unsigned char bytes[MAX_HANDLE_SZ];
 	struct fanr_fid fid = { 0 };
 	struct fanr_entry *e;
+	int mount_id;
 
 	if (flags & (FAN_MARK_IGNORE | FAN_MARK_IGNORED_MASK))
 		return;
-	if (fanr_fid_of(fd, &fid, bytes))
+	if (fanr_fid_of(fd, &fid, bytes, &mount_id))
 		return;
 	for (fid.source = 0; fid.source < h->ngroups; fid.source++) {
 		e = fanr_table_find(&h->table, &fid);

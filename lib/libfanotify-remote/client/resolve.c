@@ -88,19 +88,17 @@ static int open_on_fs(const char *path, const struct fanr_fid *fid)
 	return fd;
 }
 
-/* The remembered path may be gone: any marked object of the file system will do */
-static int reopen_mount(struct fanr *h, struct fanr_mount *m, const struct fanr_fid *fid)
+/* The path may lead elsewhere by now, or nowhere: the mount knows where it is */
+static int reopen_mount(const struct fanr_mount *m, const struct fanr_fid *fid)
 {
-	struct fanr_entry *e = NULL;
-	size_t bucket = 0;
 	int fd = open_on_fs(m->path, fid);
+	char point[PATH_MAX];
 
-	while (fd < 0 && fd != -EMFILE && fd != -ENFILE &&
-	       (e = fanr_table_next(&h->table, &bucket, e)))
-		if (fanr_entry_marked(e) && e->fid.source == fid->source &&
-		    same_fsid(e->fid.fsid, fid->fsid))
-			fd = open_on_fs(e->path, fid);
-	return fd;
+	if (fd >= 0 || fd == -EMFILE || fd == -ENFILE)
+		return fd;
+	if (fanr_mount_point(m->id, point, sizeof(point)))
+		return fd;
+	return open_on_fs(point, fid);
 }
 
 static int mount_fd(struct fanr *h, const struct fanr_fid *fid)
@@ -112,7 +110,7 @@ static int mount_fd(struct fanr *h, const struct fanr_fid *fid)
 	if (!m)
 		return -ENOENT;
 	if (m->fd < 0)
-		m->fd = reopen_mount(h, m, fid);
+		m->fd = reopen_mount(m, fid);
 	return m->fd;
 }
 
@@ -227,8 +225,9 @@ static int resolve_gone(struct fanr *h, const struct fanr_fid *fid, char *path, 
 	char dir[PATH_MAX];
 	int ret;
 
-	if (e)
-		return compose_entry(e, NULL, path, PATH_MAX) < 0 ? -ENAMETOOLONG : FANR_PATH_GONE;
+	/* It may have moved since, unless its end was seen */
+	if (e && e->state == FANR_PATH_GONE)
+		return compose_entry(e, NULL, path, PATH_MAX);
 	if (fid->source != h->reading || depth >= AHEAD_DEPTH)
 		return -ESTALE;
 	while (!find_removal(h, fid, &pos, &ev))
@@ -250,7 +249,7 @@ int fanr_resolve(struct fanr *h, const struct fanr_fid *fid, const char *name,
 {
 	struct fanr_entry *e;
 	char path[PATH_MAX];
-	int ret, err;
+	int ret, err, gone = 0;
 
 	if (flags & ~FANR_RESOLVE_FRESH)
 		return -EINVAL;
@@ -261,13 +260,33 @@ int fanr_resolve(struct fanr *h, const struct fanr_fid *fid, const char *name,
 		return compose_entry(e, name, buf, size);
 	ret = resolve_handle(h, fid, path);
 	if (ret == -ESTALE)
-		ret = resolve_gone(h, fid, path, 0);
-	if (ret < 0) {
-		e = fanr_table_find(&h->table, fid);
-		return e ? compose_entry(e, name, buf, size) : ret;
-	}
-	err = compose(path, name, buf, size);
-	return err ? err : ret;
+		ret = gone = resolve_gone(h, fid, path, 0);
+	e = fanr_table_find(&h->table, fid);
+	if (ret < 0 && !e)
+		return ret;
+	err = compose(ret < 0 ? e->path : path, name, buf, size);
+	if (err)
+		return err;
+	if (ret >= 0)
+		return ret;
+	return gone ? FANR_PATH_GONE : e->state;
+}
+
+/*
+ * A directory has its new path: what the table has below it follows.  Looking
+ * it up tells a file system client that did not make the rename itself.
+ */
+static void learn_rename(struct fanr *h, const struct fanr_event *ev, const char *path)
+{
+	struct fanr_entry *e = fanr_table_find(&h->table, &ev->object);
+	struct stat st;
+
+	if (!(ev->mask & FAN_RENAME) || !(ev->mask & FAN_ONDIR))
+		return;
+	if (ev->origin == FANR_REMOTE && lstat(path, &st))
+		return;
+	if (e && e->state == FANR_PATH_MOVED)
+		fanr_table_move(&h->table, e, path);
 }
 
 static bool is_marked(const struct fanr *h, const struct fanr_fid *fid)
@@ -284,8 +303,12 @@ int fanr_event_path(struct fanr *h, const struct fanr_event *ev, enum fanr_side 
 	bool by_object;
 	int ret;
 
-	if (side == FANR_SIDE_TO)
-		return fanr_resolve(h, &ev->dir2, ev->name2, flags, buf, size);
+	if (side == FANR_SIDE_TO) {
+		ret = fanr_resolve(h, &ev->dir2, ev->name2, flags, buf, size);
+		if (ret == FANR_PATH_CURRENT)
+			learn_rename(h, ev, buf);
+		return ret;
+	}
 	by_object = !ev->dir.bytes ||
 		    (!entry && !(flags & FANR_RESOLVE_FRESH) && !is_marked(h, &ev->dir) &&
 		     is_marked(h, &ev->object));

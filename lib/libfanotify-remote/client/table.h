@@ -71,10 +71,6 @@ void fanr_table_move_away(struct fanr_table *t, struct fanr_entry *dir);
 /* The object was deleted, and its marks with it */
 void fanr_table_gone(struct fanr_table *t, struct fanr_entry *e);
 
-/* Walks all entries: begin with *bucket 0 and NULL; the walk must not put or drop */
-struct fanr_entry *fanr_table_next(const struct fanr_table *t, size_t *bucket,
-				   struct fanr_entry *e);
-
 /* Joins a directory and a name ("." and NULL: none) into a new string */
 char *fanr_path_join(const char *dir, const char *name);
 

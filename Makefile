@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+#   make demo     show remote and local events in a virtual machine
+#   make check    run the tests
+#   make          build the library, fanmirror and fanwatch
+#   make help     the other targets
+#
+# Everything that is made goes to build/ (SANITIZE=1: to build/san/). V=1 shows
+# the commands, WERROR=1 (or CI=true) turns warnings into errors.
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+B := build
+CC := cc
+AR := gcc-ar
+OPT := -O2 -g
+PREFIX := /usr/local
+BINDIR = $(PREFIX)/bin
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
+MANDIR = $(PREFIX)/share/man
+
+LIB := lib/libfanotify-remote
+VERSION := $(shell sed -n 's/^\#define FANR_VERSION[[:space:]]*"\(.*\)"/\1/p' $(LIB)/include/fanotify-remote.h 2>/dev/null)
+SOVERSION := 0
+
+ifeq ($(SANITIZE),1)
+B := build/san
+OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+ifneq ($(filter 1 true,$(WERROR) $(CI)),)
+WARN_ERROR := -Werror
+endif
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2)
+endif
+
+# The output of pkg-config, asked once and only by what needs it
+pkg = $(or $(shell pkg-config $(2) $(1) 2>/dev/null),$(error $(1) is not installed: run scripts/install-deps))
+once = $(eval $(1) := $(2))$($(1))
+FUSE_CFLAGS = $(call once,FUSE_CFLAGS,$(call pkg,fuse3,--cflags))
+FUSE_LIBS = $(call once,FUSE_LIBS,$(call pkg,fuse3,--libs))
+JSON_CFLAGS = $(call once,JSON_CFLAGS,$(call pkg,json-c,--cflags))
+JSON_LIBS = $(call once,JSON_LIBS,$(call pkg,json-c,--libs))
+CHECK_LIBS = $(call once,CHECK_LIBS,$(call pkg,check,--libs))
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -Wall -Wextra $(WARN_ERROR) -fPIC -pthread \
+	-I$(LIB) -I$(LIB)/include $(CFLAGS)
+ALL_LDFLAGS = $(filter -fsanitize=%,$(OPT)) -pthread -Wl,--as-needed $(LDFLAGS)
+
+# ---- what is there
+client_src := $(sort $(wildcard $(LIB)/client/*.c))
+server_src := $(sort $(wildcard $(LIB)/server/*.c))
+fanmirror_src := $(sort $(wildcard server/fanmirror/*.c))
+fanwatch_src := $(sort $(wildcard cli/fanwatch/*.c))
+unit_src := $(sort $(wildcard tests/unit/check_*.c))
+unit_lib_src := $(sort $(filter-out $(unit_src),$(wildcard tests/unit/*.c)))
+fanmirror_test_src := $(sort $(wildcard tests/fanmirror/*.c))
+ltp_src := $(sort $(wildcard tests/ltp/*.c))
+ltp_lib_src := $(sort $(wildcard tests/ltp/lib/*.c))
+example_src := $(sort $(wildcard examples/*.c))
+headers := $(sort $(wildcard $(LIB)/include/*.h))
+man_pages := $(sort $(wildcard man/*.[1-8]))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+client_obj := $(call obj,$(client_src))
+server_obj := $(call obj,$(server_src))
+fanmirror_obj := $(call obj,$(fanmirror_src))
+fanwatch_obj := $(call obj,$(fanwatch_src))
+unit_lib_obj := $(call obj,$(unit_lib_src))
+ltp_lib_obj := $(call obj,$(ltp_lib_src))
+all_obj := $(client_obj) $(server_obj) $(fanmirror_obj) $(fanwatch_obj) $(unit_lib_obj) $(ltp_lib_obj) \
+	$(call obj,$(unit_src) $(fanmirror_test_src) $(ltp_src) $(example_src))
+
+client_a := $(if $(client_src),$(B)/lib/libfanotify-remote.a)
+server_a := $(if $(server_src),$(B)/lib/libfanotify-remote-server.a)
+libraries := $(foreach a,$(client_a) $(server_a),$(a) $(a:.a=.so) $(a:.a=.so.$(SOVERSION)))
+pc_files := $(patsubst $(LIB)/%.in,$(B)/lib/pkgconfig/%,$(wildcard $(LIB)/*.pc.in))
+programs := $(if $(fanmirror_src),$(B)/bin/fanmirror) $(if $(fanwatch_src),$(B)/bin/fanwatch)
+unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
+fanmirror_test_bin := $(fanmirror_test_src:tests/fanmirror/%.c=$(B)/tests/fanmirror/%)
+ltp_bin := $(ltp_src:tests/ltp/%.c=$(B)/tests/ltp/%)
+example_bin := $(example_src:examples/%.c=$(B)/examples/%)
+# what the unit tests can reach of the programs: all but main()
+parts := $(if $(fanmirror_src),$(B)/lib/parts/fanmirror.a) $(if $(fanwatch_src),$(B)/lib/parts/fanwatch.a)
+
+.PHONY: all tests examples
+all: $(libraries) $(pc_files) $(programs) examples
+examples: $(example_bin)
+tests: $(unit_bin) $(fanmirror_test_bin) $(ltp_bin)
+
+# ---- compile
+$(server_obj) $(fanmirror_obj): ALL_CFLAGS += $(FUSE_CFLAGS)
+$(call obj,$(unit_src) $(unit_lib_src) $(fanmirror_test_src) $(ltp_src) $(ltp_lib_src) $(example_src)): \
+	ALL_CFLAGS += $(FUSE_CFLAGS)
+$(call obj,$(fanmirror_test_src)): ALL_CFLAGS += -Iserver/fanmirror
+$(fanwatch_obj) $(call obj,$(unit_src) $(unit_lib_src)): ALL_CFLAGS += $(JSON_CFLAGS)
+$(client_obj) $(server_obj): ALL_CFLAGS += -fvisibility=hidden
+# expected events are written as tables whose last fields are often left out
+$(ltp_lib_obj) $(call obj,$(ltp_src)): ALL_CFLAGS += -Itests/ltp/lib -Wno-missing-field-initializers
+
+# Changes when the flags do, so that everything is compiled again
+flags_now = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(flags_now))' | cmp -s - $@ || echo '$(subst ','\'',$(flags_now))' >$@
+
+$(B)/obj/%.o: %.c $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(all_obj:.o=.d)
+
+# ---- libraries
+define archive
+$(call say,AR,$@)
+@mkdir -p $(@D)
+@rm -f $@
+$(Q)$(AR) rcs $@ $(filter %.o,$^)
+endef
+
+$(B)/lib/libfanotify-remote.a: $(client_obj)
+	$(archive)
+$(B)/lib/libfanotify-remote-server.a: $(server_obj)
+	$(archive)
+$(B)/lib/parts/fanmirror.a: $(filter-out %/main.o,$(fanmirror_obj))
+	$(archive)
+$(B)/lib/parts/fanwatch.a: $(filter-out %/main.o,$(fanwatch_obj))
+	$(archive)
+
+define shared
+$(call say,LD,$@)
+@mkdir -p $(@D)
+$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(@F) -Wl,-z,defs -Wl,--version-script=$(filter %.map,$^) \
+	-o $@ $(filter %.o,$^) $(LIBS)
+endef
+
+$(B)/lib/libfanotify-remote.so.$(SOVERSION): $(client_obj) $(LIB)/client/libfanotify-remote.map
+	$(shared)
+$(B)/lib/libfanotify-remote-server.so.$(SOVERSION): LIBS = $(FUSE_LIBS)
+$(B)/lib/libfanotify-remote-server.so.$(SOVERSION): $(server_obj) $(LIB)/server/libfanotify-remote-server.map
+	$(shared)
+$(B)/lib/%.so: $(B)/lib/%.so.$(SOVERSION)
+	@ln -sf $(<F) $@
+
+$(B)/lib/pkgconfig/%.pc: $(LIB)/%.pc.in $(LIB)/include/fanotify-remote.h $(B)/prefix
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< >$@
+$(B)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX) $(LIBDIR) $(INCLUDEDIR)' | cmp -s - $@ || echo '$(PREFIX) $(LIBDIR) $(INCLUDEDIR)' >$@
+
+# ---- programs
+define program
+$(call say,LD,$@)
+@mkdir -p $(@D)
+$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+endef
+
+$(B)/bin/fanmirror: LIBS = $(FUSE_LIBS)
+$(B)/bin/fanmirror: $(fanmirror_obj) $(server_a)
+	$(program)
+$(B)/bin/fanwatch: LIBS = $(JSON_LIBS)
+$(B)/bin/fanwatch: $(fanwatch_obj) $(client_a)
+	$(program)
+$(unit_bin): LIBS = $(CHECK_LIBS) $(FUSE_LIBS) $(JSON_LIBS)
+$(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(unit_lib_obj) $(parts) $(client_a) $(server_a)
+	$(program)
+$(fanmirror_test_bin): LIBS = $(FUSE_LIBS)
+$(B)/tests/fanmirror/%: $(B)/obj/tests/fanmirror/%.o $(parts) $(server_a)
+	$(program)
+$(ltp_bin): LIBS = $(FUSE_LIBS)
+$(B)/tests/ltp/%: $(B)/obj/tests/ltp/%.o $(ltp_lib_obj)
+	$(program)
+$(example_bin): LIBS = $(FUSE_LIBS)
+$(B)/examples/%: $(B)/obj/examples/%.o $(client_a) $(server_a)
+	$(program)
+
+# ---- kernel
+.PHONY: kernel kernel-debug kernel-tree kernel-patches kernel-checkpatch kernel-matrix
+kernel:
+	+@kernel/build image
+kernel-debug:
+	+@kernel/build image --debug
+kernel-tree:
+	@kernel/build tree
+kernel-patches:
+	@kernel/build patches
+kernel-checkpatch:
+	@kernel/build checkpatch
+kernel-matrix:
+	+@kernel/build build-matrix
+
+# ---- demo and tests. The packages come first, since all else is built with them
+.PHONY: deps demo check check-unit check-vm check-debug lint
+deps:
+	@scripts/install-deps
+
+define with_deps
+@scripts/install-deps
++@$(MAKE) --no-print-directory $(1)
+endef
+
+demo:
+	$(call with_deps,all kernel)
+	@tests/demo
+check:
+	$(call with_deps,all tests kernel)
+	@tests/run-all
+check-unit:
+	$(call with_deps,all tests)
+	@tests/run-all unit
+check-vm:
+	$(call with_deps,all tests kernel)
+	@tests/run-all vm scripts
+check-debug:
+	$(call with_deps,all tests kernel-debug)
+	@tests/run-all --debug vm scripts
+lint:
+	@scripts/lint
+
+# ---- install
+.PHONY: install uninstall
+dest = $(DESTDIR)$(1)
+man_dest = $(call dest,$(MANDIR)/man$(subst .,,$(suffix $(1)))/$(notdir $(1)))
+
+install: $(libraries) $(pc_files) $(programs)
+	@install -d $(call dest,$(BINDIR)) $(call dest,$(LIBDIR)/pkgconfig) $(call dest,$(INCLUDEDIR))
+	$(if $(strip $(programs)),@install $(programs) $(call dest,$(BINDIR)))
+	$(if $(strip $(libraries)),@cp -dp --no-preserve=ownership $(libraries) $(call dest,$(LIBDIR)))
+	$(if $(pc_files),@install -m 644 $(pc_files) $(call dest,$(LIBDIR)/pkgconfig))
+	$(if $(headers),@install -m 644 $(headers) $(call dest,$(INCLUDEDIR)))
+	$(foreach p,$(man_pages),@install -D -m 644 $(p) $(call man_dest,$(p))$(newline))
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
+
+uninstall:
+	@rm -f $(foreach p,$(programs),$(call dest,$(BINDIR)/$(notdir $(p)))) \
+		$(foreach p,$(libraries),$(call dest,$(LIBDIR)/$(notdir $(p)))) \
+		$(foreach p,$(pc_files),$(call dest,$(LIBDIR)/pkgconfig/$(notdir $(p)))) \
+		$(foreach p,$(headers),$(call dest,$(INCLUDEDIR)/$(notdir $(p)))) \
+		$(foreach p,$(man_pages),$(call man_dest,$(p)))
+
+define newline
+
+
+endef
+
+# ---- clean. The kernel takes long to build: only distclean removes it
+.PHONY: clean distclean help FORCE
+clean:
+	@rm -rf build/obj build/lib build/bin build/tests build/examples build/san build/flags build/prefix build/log build/vm
+distclean:
+	@rm -rf build
+help:
+	@printf '%s\n' \
+		'all (default)      the library, fanmirror, fanwatch and the examples' \
+		'demo               local and remote events in a virtual machine' \
+		'check              all tests; check-unit, check-vm: one part; check-debug: under the debug kernel' \
+		'lint               static checks of C, shell and man pages' \
+		'kernel             the patched kernel; kernel-debug: with KASAN, lockdep and more' \
+		'kernel-tree        a git tree with the series applied; kernel-patches: write it back' \
+		'kernel-checkpatch  checkpatch --strict; kernel-matrix: options on and off, W=1 (an hour)' \
+		'install, uninstall with PREFIX= and DESTDIR=' \
+		'clean, distclean   distclean removes the built kernel, too' \
+		'deps               install the packages that these need'
+FORCE:

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#define TST_NO_MAIN
+#include "mirror.h"
+
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct mirror mirror_start(const char *source, const char *mnt)
+{
+	struct mirror m = {};
+	struct stat before, after;
+	char program[512];
+
+	if (!tst_find_program("fanmirror", program, sizeof(program)))
+		tst_brk(TCONF, "no fanmirror: %s (FANMIRROR=)", program);
+	if ((mkdir(source, 0755) && errno != EEXIST) ||
+	    (mkdir(mnt, 0755) && errno != EEXIST))
+		tst_brk(TBROK, "mkdir: %s", strerror(errno));
+	snprintf(m.mnt, sizeof(m.mnt), "%s", mnt);
+	SAFE(stat(mnt, &before));
+	m.pid = tst_fork();
+	if (!m.pid) {
+		execl(program, "fanmirror", source, mnt, "-f", "-o",
+		      "attr_timeout=3600,entry_timeout=3600", NULL);
+		_exit(127);
+	}
+	if (!TST_POLL((!stat(mnt, &after) && after.st_dev != before.st_dev) ||
+		      waitpid(m.pid, NULL, WNOHANG) == m.pid, 20000) ||
+	    after.st_dev == before.st_dev)
+		tst_brk(TBROK, "fanmirror does not mount %s", mnt);
+	return m;
+}
+
+void mirror_stop(struct mirror *m)
+{
+	struct stat a, b;
+	int status;
+
+	kill(m->pid, SIGTERM);
+	status = tst_reap(m->pid, 10000);
+	TST_CHECK(status == 0, "fanmirror ends with %d", status);
+	if (status < 0) {
+		kill(m->pid, SIGKILL);
+		tst_reap(m->pid, 5000);
+	}
+	if (!stat(m->mnt, &a) && !stat(".", &b) && a.st_dev != b.st_dev) {
+		tst_res(TFAIL, "%s is still mounted", m->mnt);
+		umount2(m->mnt, MNT_DETACH);
+	}
+	m->pid = 0;
+}
+
+void mirror_sync_init(struct mirror_sync *sync, const char *source,
+		      const char *mnt)
+{
+	char path[256];
+
+	snprintf(sync->source, sizeof(sync->source), "%s/.settle", source);
+	SAFE(mkdir(sync->source, 0755));
+	snprintf(path, sizeof(path), "%s/.settle", mnt);
+	sync->turn = 0;
+	sync->group = fan_open(FAN_REPORT_DFID_NAME);
+	fan_add(sync->group, FAN_MARK_REMOTE_INODE, FAN_CREATE, path);
+}
+
+void mirror_settle(struct mirror_sync *sync)
+{
+	struct fan_event ev = {};
+	char path[300], name[16];
+
+	snprintf(name, sizeof(name), "%u", sync->turn++);
+	snprintf(path, sizeof(path), "%s/%s", sync->source, name);
+	SAFE(mknod(path, S_IFREG | 0600, 0));
+	do {
+		if (!fan_next(sync->group, &ev, 20000))
+			tst_brk(TFAIL, "an event behind the mount does not arrive");
+		if (ev.mask == FAN_Q_OVERFLOW)
+			tst_brk(TBROK, "overflow while nothing happens");
+	} while (strcmp(ev.recs[0].name, name));
+	SAFE(unlink(path));
+}
