@@ -1185,14 +1185,14 @@ static void test_all(void)
 	test_dirty(true, true);
 	test_dirty(false, true);
 	test_replacements(1000, false);
-	test_replacements(200, true);
-	test_kubernetes(1000, false);
-	test_kubernetes(200, true);
-	test_modifications(200);
+	test_replacements(100, true);
+	test_kubernetes(400, false);
+	test_kubernetes(100, true);
+	test_modifications(100);
 }
 
 static const struct tst_test test = {
 	.setup = setup,
 	.test_all = test_all,
-	.timeout = 180,
+	.timeout = 240,
 };

@@ -42,12 +42,18 @@ static bool mount_ext4(void)
 		close(loop);
 		return false;
 	}
-	struct loop_info64 info = { .lo_flags = LO_FLAGS_AUTOCLEAR };
-
-	ioctl(loop, LOOP_SET_STATUS64, &info);
-	n = mount(dev, "ext4", "ext4", 0, NULL);
 	close(loop);
 	close(image);
+
+	/* Kernels may refuse to mount what is open for writing */
+	n = mount(dev, "ext4", "ext4", 0, NULL);
+	loop = open(dev, O_RDONLY);
+	if (n)
+		ioctl(loop, LOOP_CLR_FD, 0);
+	else
+		ioctl(loop, LOOP_SET_STATUS64,
+		      &(struct loop_info64){ .lo_flags = LO_FLAGS_AUTOCLEAR });
+	close(loop);
 	return !n;
 }
 
