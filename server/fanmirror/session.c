@@ -14,6 +14,7 @@
 #define WAKE_SIGNAL	SIGUSR1
 #define THREADS_MAX	64
 #define IDLE_MAX	8
+#define SPACE		(256 << 10)	/* more than a request of ours has */
 
 struct worker {
 	struct worker *next;
@@ -21,6 +22,7 @@ struct worker {
 	pthread_t thread;
 	int peek[2];		/* a pipe to look into spliced requests */
 	struct fuse_buf buf;
+	char *space;		/* for such ones that the library answers */
 };
 
 struct session {
@@ -28,6 +30,7 @@ struct session {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct worker *workers;
+	struct worker *ended_workers;	/* to be joined */
 	unsigned int threads;
 	unsigned int idle;
 	int ended;
@@ -35,45 +38,48 @@ struct session {
 
 static int start_worker(struct session *session);
 
-/*
- * A large request comes in a pipe.  Its header tells whether it is one for us;
- * only then it is taken out of the pipe.
- */
-static ssize_t load_spliced(struct worker *worker, struct fuse_buf *own)
+/* A large request comes in a pipe: look at its header, and leave it there */
+static bool is_ours(const struct worker *worker)
 {
-	const struct fuse_buf *buf = &worker->buf;
 	struct fuse_in_header header;
 	ssize_t len;
 
-	len = tee(buf->fd, worker->peek[1], sizeof(header), 0);
+	len = tee(worker->buf.fd, worker->peek[1], sizeof(header), 0);
 	if (len > 0)
 		len = read(worker->peek[0], &header, len);
-	if (len < 0 || !fanr_server_wants(&header, len))
-		return len < 0 ? -errno : 0;
-	own->mem = malloc(buf->size);
-	if (!own->mem)
-		return -ENOMEM;
-	own->size = 0;
-	while (own->size < buf->size) {
-		len = read(buf->fd, (char *)own->mem + own->size,
-			   buf->size - own->size);
+	return len > 0 && fanr_server_wants(&header, len);
+}
+
+/* All of it, to leave the pipe empty; one that is too long is cut, and so bad */
+static size_t load(const struct worker *worker)
+{
+	size_t size = 0, left = worker->buf.size;
+	char rest[4096];
+	ssize_t len;
+
+	while (left) {
+		if (size < SPACE)
+			len = read(worker->buf.fd, worker->space + size,
+				   SPACE - size < left ? SPACE - size : left);
+		else
+			len = read(worker->buf.fd, rest,
+				   sizeof(rest) < left ? sizeof(rest) : left);
 		if (len <= 0)
-			return -EIO;
-		own->size += len;
+			break;
+		left -= len;
+		if (size < SPACE)
+			size += len;
 	}
-	return 1;
+	return size;
 }
 
 static bool handle_spliced(struct worker *worker)
 {
-	struct fuse_buf own = { .mem = NULL };
-	bool ours = load_spliced(worker, &own) != 0;
-
-	if (own.mem)
-		fanr_server_handle(worker->session->m->server, NULL, own.mem,
-				   own.size);
-	free(own.mem);
-	return ours;
+	if (!is_ours(worker))
+		return false;
+	fanr_server_handle(worker->session->m->server, NULL, worker->space,
+			   load(worker));
+	return true;
 }
 
 static void handle(struct worker *worker)
@@ -120,6 +126,7 @@ static void free_worker(struct worker *worker)
 	close(worker->peek[0]);
 	close(worker->peek[1]);
 	free(worker->buf.mem);
+	free(worker->space);
 	free(worker);
 }
 
@@ -133,9 +140,26 @@ static void leave(struct worker *worker)
 		link = &(*link)->next;
 	*link = worker->next;
 	session->threads--;
-	free_worker(worker);
+	worker->next = session->ended_workers;
+	session->ended_workers = worker;
 	pthread_cond_broadcast(&session->changed);
 	pthread_mutex_unlock(&session->lock);
+}
+
+/* Joined, because libfuse frees what it keeps of a thread only at its very end */
+static void join_ended(struct session *session)
+{
+	struct worker *worker, *next;
+
+	pthread_mutex_lock(&session->lock);
+	worker = session->ended_workers;
+	session->ended_workers = NULL;
+	pthread_mutex_unlock(&session->lock);
+	for (; worker; worker = next) {
+		next = worker->next;
+		pthread_join(worker->thread, NULL);
+		free_worker(worker);
+	}
 }
 
 static void serve(struct worker *worker)
@@ -178,21 +202,21 @@ static void *run(void *arg)
 static int start_worker(struct session *session)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
-	pthread_attr_t attr;
 	int ret;
 
+	join_ended(session);
 	if (!worker)
 		return -ENOMEM;
 	worker->session = session;
-	if (pipe2(worker->peek, O_CLOEXEC | O_NONBLOCK) < 0) {
-		ret = -errno;
+	worker->space = malloc(SPACE);
+	if (!worker->space || pipe2(worker->peek, O_CLOEXEC | O_NONBLOCK) < 0) {
+		ret = worker->space ? -errno : -ENOMEM;
+		free(worker->space);
 		free(worker);
 		return ret;
 	}
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_mutex_lock(&session->lock);
-	ret = -pthread_create(&worker->thread, &attr, run, worker);
+	ret = -pthread_create(&worker->thread, NULL, run, worker);
 	if (ret == 0) {
 		worker->next = session->workers;
 		session->workers = worker;
@@ -200,7 +224,6 @@ static int start_worker(struct session *session)
 		session->idle++;
 	}
 	pthread_mutex_unlock(&session->lock);
-	pthread_attr_destroy(&attr);
 	if (ret < 0)
 		free_worker(worker);
 	return ret;
@@ -261,6 +284,7 @@ void session_stop(struct session *session)
 {
 	fuse_session_exit(session->m->session);
 	wait_for_workers(session);
+	join_ended(session);
 	close(session->ended);
 	pthread_mutex_destroy(&session->lock);
 	pthread_cond_destroy(&session->changed);

@@ -415,8 +415,15 @@ static void collect(void)
 
 static void wait_for_scan(void)
 {
-	while (m.watcher->filesystem && m.watcher->tree.scanning)
-		usleep(1000);
+	struct tree *tree = &m.watcher->tree;
+	unsigned int scanning;
+
+	do {
+		pthread_mutex_lock(&tree->lock);
+		scanning = tree->scanning;
+		pthread_mutex_unlock(&tree->lock);
+		usleep(scanning ? 1000 : 0);
+	} while (scanning);
 }
 
 static int start(const char *dir)
