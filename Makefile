@@ -87,6 +87,9 @@ programs := $(if $(fanmirror_src),$(B)/bin/fanmirror) $(if $(fanwatch_src),$(B)/
 unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
 fanmirror_test_bin := $(fanmirror_test_src:tests/fanmirror/%.c=$(B)/tests/fanmirror/%)
 ltp_bin := $(ltp_src:tests/ltp/%.c=$(B)/tests/ltp/%)
+# libfuse's own example, a server that knows nothing of us
+stock_src := $(wildcard /usr/share/doc/libfuse3-dev/examples/passthrough_ll.c)
+stock_bin := $(if $(stock_src),$(B)/bin/passthrough_ll)
 example_bin := $(example_src:examples/%.c=$(B)/examples/%)
 # what the unit tests can reach of the programs: all but main()
 parts := $(if $(fanmirror_src),$(B)/lib/parts/fanmirror.a) $(if $(fanwatch_src),$(B)/lib/parts/fanwatch.a)
@@ -94,7 +97,7 @@ parts := $(if $(fanmirror_src),$(B)/lib/parts/fanmirror.a) $(if $(fanwatch_src),
 .PHONY: all tests examples
 all: $(libraries) $(pc_files) $(programs) examples
 examples: $(example_bin)
-tests: $(unit_bin) $(fanmirror_test_bin) $(ltp_bin)
+tests: $(unit_bin) $(fanmirror_test_bin) $(ltp_bin) $(stock_bin)
 
 # ---- compile
 $(server_obj) $(fanmirror_obj): ALL_CFLAGS += $(FUSE_CFLAGS)
@@ -118,6 +121,11 @@ $(B)/obj/%.o: %.c $(B)/flags
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(all_obj:.o=.d)
+
+$(B)/bin/passthrough_ll: $(stock_src)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -w -o $@ $< $(FUSE_CFLAGS) $(FUSE_LIBS)
 
 # ---- libraries
 define archive
