@@ -59,22 +59,38 @@ static int open_source(struct mirror *m, const struct options *options)
 	int ret;
 
 	creds_init();
+	m->attr_timeout = options->attr_timeout;
+	m->entry_timeout = options->entry_timeout;
+	m->can_switch_user = geteuid() == 0;
 	ret = export_init(&m->export, options->source, &what);
 	if (ret < 0) {
 		fprintf(stderr, "fanmirror: %s: %s: %s\n", options->source,
 			what, strerror(-ret));
 		return ret;
 	}
-	m->attr_timeout = options->attr_timeout;
-	m->entry_timeout = options->entry_timeout;
-	m->can_switch_user = geteuid() == 0;
 	ret = nodes_init(&m->nodes, m->export.by_handle ? CACHED_BY_HANDLE :
 							  files / 2);
+	if (ret < 0)
+		goto out_export;
+	ret = files_init(&m->files);
+	if (ret < 0)
+		goto out_nodes;
+	ret = add_root(m);
 	if (ret == 0)
-		ret = files_init(&m->files);
-	if (ret == 0)
-		ret = add_root(m);
-	return ret < 0 ? fail("cannot start", ret) : 0;
+		return 0;
+	files_free(&m->files);
+out_nodes:
+	nodes_free(&m->nodes);
+out_export:
+	export_fini(&m->export);
+	return fail("cannot start", ret);
+}
+
+static void close_source(struct mirror *m)
+{
+	files_free(&m->files);
+	nodes_free(&m->nodes);
+	export_fini(&m->export);
 }
 
 static int mount_it(struct mirror *m, struct options *options)
@@ -180,21 +196,23 @@ static int run(struct options *options, int ready)
 	if (signals < 0)
 		return fail("signals", -errno);
 	ret = open_source(&m, options);
-	if (ret == 0)
-		ret = mount_it(&m, options);
 	if (ret < 0)
-		return ret;
+		goto out_signals;
+	ret = mount_it(&m, options);
+	if (ret < 0)
+		goto out_source;
 	ret = start_watching(&m, options);
-	if (ret == 0) {
-		ret = serve(&m, signals, ready);
-		fanr_server_free(m.server);
-		watcher_free(m.watcher);
-	}
+	if (ret < 0)
+		goto out_unmount;
+	ret = serve(&m, signals, ready);
+	fanr_server_free(m.server);
+	watcher_free(m.watcher);
+out_unmount:
 	fuse_session_unmount(m.session);
 	fuse_session_destroy(m.session);
-	files_free(&m.files);
-	nodes_free(&m.nodes);
-	export_fini(&m.export);
+out_source:
+	close_source(&m);
+out_signals:
 	close(signals);
 	return ret;
 }
