@@ -249,7 +249,7 @@ static void mount_tmpfs(const char *where, const char *opts)
 
 	snprintf(path, sizeof(path), ROOT "%s", where);
 	make_dirs(path, true);
-	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, opts))
+	if (mount("tmpfs", path, "tmpfs", 0, opts))
 		die(where);
 }
 
