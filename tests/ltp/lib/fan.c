@@ -58,10 +58,12 @@ void fan_need_remote(void)
 
 static void fsid_of(const char *path, int fsid[2])
 {
+	int fd = SAFE(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
 	struct statfs st;
 
-	SAFE(statfs(path, &st));
+	SAFE(fstatfs(fd, &st));
 	memcpy(fsid, &st.f_fsid, sizeof(st.f_fsid));
+	close(fd);
 }
 
 struct fid fid_of(const char *path)
@@ -412,9 +414,9 @@ bool fan_matches(const struct fan_event *event, const struct fan_want *want)
 	       same_records(event, &wanted);
 }
 
-static bool verdict(const char *file, int line, const struct fan_event *got,
-		    unsigned int ngot, const struct fan_want *want,
-		    unsigned int n, bool ok, const char *text)
+bool fan_judge_(const char *file, int line, const struct fan_event *got,
+		unsigned int ngot, const struct fan_want *want, unsigned int n,
+		bool ok, const char *text)
 {
 	if (ok) {
 		tst_res_(file, line, TPASS, "%s: %u event%s as expected", text,
@@ -451,14 +453,13 @@ bool fan_expect_(const char *file, int line, int fd,
 	va_end(args);
 	for (unsigned int i = 0; ok && i < n; i++)
 		ok = fan_matches(&got[i], &want[i]);
-	ok = verdict(file, line, got, ngot, want, n, ok, text);
+	ok = fan_judge_(file, line, got, ngot, want, n, ok, text);
 	free(got);
 	return ok;
 }
 
-/* Every wanted event is there, and nothing that no wanted event allows */
-static bool set_complete(const struct fan_event *got, unsigned int ngot,
-			 const struct fan_want *want, unsigned int n)
+bool fan_is_set(const struct fan_event *got, unsigned int ngot,
+		const struct fan_want *want, unsigned int n)
 {
 	if (ngot != n)
 		return false;
@@ -471,39 +472,6 @@ static bool set_complete(const struct fan_event *got, unsigned int ngot,
 			return false;
 	}
 	return true;
-}
-
-bool fan_expect_set_(const char *file, int line, int fd,
-		     const struct fan_want *want, unsigned int n,
-		     const char *fmt, ...)
-{
-	struct fan_event *got = calloc(MAX_EVENTS, sizeof(*got));
-	int64_t until = tst_now() + 10000;
-	unsigned int ngot = 0;
-	bool ok = false;
-	char text[512];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	for (;;) {
-		int64_t left = until - tst_now();
-
-		ok = set_complete(got, ngot, want, n);
-		if (ok || left <= 0 || ngot == MAX_EVENTS - 1)
-			break;
-		if (fan_next(fd, &got[ngot], left))
-			ngot = fan_join(got, ngot + 1);
-	}
-	/* What came in one buffer with the last of them counts, too */
-	while (ok && ngot < MAX_EVENTS - 1 && fan_next(fd, &got[ngot], 0)) {
-		ngot = fan_join(got, ngot + 1);
-		ok = set_complete(got, ngot, want, n);
-	}
-	ok = verdict(file, line, got, ngot, want, n, ok, text);
-	free(got);
-	return ok;
 }
 
 static void parse_handle(struct fid *fid, const char *line)

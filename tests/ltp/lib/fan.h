@@ -84,7 +84,7 @@ int fan_mark(int fd, unsigned int flags, uint64_t mask, const char *path);
 void fan_add(int fd, unsigned int flags, uint64_t mask, const char *path);
 void fan_remove(int fd, unsigned int flags, uint64_t mask, const char *path);
 
-/* FIDs: of a path on its mount; of a FUSE node id there */
+/* FIDs: of a path on its mount (a symlink's own); of a FUSE node id there */
 struct fid fid_of(const char *path);
 struct fid fid_of_node(const char *mnt, uint64_t nodeid, uint32_t generation);
 struct fid fid_invalid(const char *mnt);
@@ -123,19 +123,14 @@ bool fan_expect_(const char *file, int line, int fd,
 		    "%s", text); })
 
 /*
- * The same for a server that takes its time: waits until the joined events
- * are these, in any order; anything else, and anything more, fails.
+ * The verdict on events that were taken out and joined: they must be these, in
+ * any order.
  */
-#define fan_expect_set(fd, want, n, ...) \
-	fan_expect_set_(__FILE__, __LINE__, fd, want, n, __VA_ARGS__)
-bool fan_expect_set_(const char *file, int line, int fd,
-		     const struct fan_want *want, unsigned int n,
-		     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
-
-#define EXPECT_SET(fd, text, ...) ({					\
-	const struct fan_want want_[] = { __VA_ARGS__ };		\
-	fan_expect_set_(__FILE__, __LINE__, fd, want_, ARRAY_SIZE(want_), \
-			"%s", text); })
+bool fan_is_set(const struct fan_event *got, unsigned int ngot,
+		const struct fan_want *want, unsigned int n);
+bool fan_judge_(const char *file, int line, const struct fan_event *got,
+		unsigned int ngot, const struct fan_want *want, unsigned int n,
+		bool ok, const char *text);
 
 /* One remote mark of /proc/self/fdinfo */
 struct fan_fdinfo {

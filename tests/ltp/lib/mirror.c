@@ -64,6 +64,7 @@ void mirror_sync_init(struct mirror_sync *sync, const char *source,
 	sync->turn = 0;
 	sync->group = fan_open(FAN_REPORT_DFID_NAME);
 	fan_add(sync->group, FAN_MARK_REMOTE_INODE, FAN_CREATE, path);
+	sync->dir = fid_of(path);
 }
 
 void mirror_settle(struct mirror_sync *sync)
@@ -80,5 +81,39 @@ void mirror_settle(struct mirror_sync *sync)
 		if (ev.mask == FAN_Q_OVERFLOW)
 			tst_brk(TBROK, "overflow while nothing happens");
 	} while (strcmp(ev.recs[0].name, name));
-	SAFE(unlink(path));
+}
+
+#define MAX_EVENTS	64
+
+/* Takes out what is there, waits for the first at most ms; the new number */
+static unsigned int take(const struct mirror_sync *sync, int group,
+			 struct fan_event *got, unsigned int n, unsigned int ms)
+{
+	while (n < MAX_EVENTS - 1 && fan_next(group, &got[n], ms)) {
+		ms = 0;
+		if (got[n].nrecs && fid_equal(&got[n].recs[0].fid, &sync->dir))
+			continue;
+		n = fan_join(got, n + 1);
+	}
+	return n;
+}
+
+bool mirror_expect_(const char *file, int line, struct mirror_sync *sync,
+		    int group, const struct fan_want *want, unsigned int n,
+		    const char *text)
+{
+	struct fan_event *got = calloc(MAX_EVENTS, sizeof(*got));
+	unsigned int ngot = take(sync, group, got, 0, 0);
+	int64_t until = tst_now() + 5000, now;
+	bool ok;
+
+	while (!fan_is_set(got, ngot, want, n) && (now = tst_now()) < until &&
+	       ngot < MAX_EVENTS - 1)
+		ngot = take(sync, group, got, ngot, until - now);
+	mirror_settle(sync);
+	ngot = take(sync, group, got, ngot, 0);
+	ok = fan_judge_(file, line, got, ngot, want, n,
+			fan_is_set(got, ngot, want, n), text);
+	free(got);
+	return ok;
 }
