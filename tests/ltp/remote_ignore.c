@@ -112,10 +112,9 @@ static void test_ignore_until_modify(void)
 	EXPECT(group, "MODIFY itself", FILE_(FAN_MODIFY));
 	on_file(FAN_ATTRIB);
 	EXPECT(group, "no longer ignored", FILE_(FAN_ATTRIB));
-	TST_CHECK(rf_wait_watch(rf, file, 0) || rf_watch_mask(rf, file) == FAN_MODIFY,
-		  "server holds %s afterwards",
-		  fan_mask_str(rf_watch_mask(rf, file)));
 	close(group);
+	TST_CHECK(rf_wait_watch(rf, file, 0), "closed: server holds %s",
+		  fan_mask_str(rf_watch_mask(rf, file)));
 
 	group = fan_open(FAN_DFID_NAME_FID);
 	TST_EXP_FAIL(fan_mark(group, FAN_MARK_ADD | RI | FAN_MARK_IGNORE,
@@ -193,6 +192,48 @@ static void test_ignore_sides(void)
 	on_file(FAN_ATTRIB);
 	EXPECT(group, "remote ignore mark, local event",
 	       { FAN_ATTRIB, 0, pid, { FID_(&ffile) } });
+	close(group);
+}
+
+/* In a group that watches both sides an ignore mark is of both, too */
+static void test_ignore_implicit(void)
+{
+	int group = fan_open(FAN_DFID_NAME_FID | FAN_REMOTE_EVENTS), pid = getpid();
+
+	fan_add(group, FAN_MARK_FILESYSTEM, FAN_ATTRIB, "mnt");
+	fan_add(group, FAN_MARK_INODE | FAN_MARK_IGNORE_SURV, FAN_ATTRIB,
+		"mnt/dir/file");
+	SAFE(chmod("mnt/dir/file", 0644));
+	on_file(FAN_ATTRIB);
+	fan_expect_none(group, "implicit ignore mark, both sides");
+	SAFE(chmod("mnt/dir/other", 0644));
+	on_other(FAN_ATTRIB);
+	EXPECT(group, "and nothing but the file is ignored",
+	       { FAN_ATTRIB, 0, pid, { NAME_(&fdir, "other"), FID_(&fother) } },
+	       OTHER_(FAN_ATTRIB));
+	fan_remove(group, FAN_MARK_INODE | FAN_MARK_IGNORE, FAN_ATTRIB,
+		   "mnt/dir/file");
+	SAFE(chmod("mnt/dir/file", 0644));
+	on_file(FAN_ATTRIB);
+	EXPECT(group, "removed from both sides",
+	       { FAN_ATTRIB, 0, pid, { NAME_(&fdir, "file"), FID_(&ffile) } },
+	       FILE_(FAN_ATTRIB));
+	close(group);
+}
+
+/* Entries of a directory, by an ignore mark on it */
+static void test_ignore_entries(void)
+{
+	int group = fan_open(FAN_DFID_NAME_FID);
+
+	fan_add(group, RF, FAN_CREATE | FAN_DELETE, "mnt");
+	fan_add(group, RI | FAN_MARK_IGNORE_SURV, FAN_CREATE, "mnt/dir");
+	RF_SEND(rf, .mask = FAN_CREATE, .dir = dir, .name = "new");
+	RF_SEND(rf, .mask = FAN_DELETE, .dir = dir, .name = "new");
+	RF_SEND(rf, .mask = FAN_CREATE, .dir = 1, .name = "new");
+	EXPECT(group, "CREATE ignored in one directory",
+	       { FAN_DELETE, REMOTE, 0, { NAME_(&fdir, "new") } },
+	       { FAN_CREATE, REMOTE, 0, { NAME_(&froot, "new") } });
 	close(group);
 }
 
@@ -448,6 +489,8 @@ static void test_all(void)
 	test_ignore_until_modify();
 	test_ignore_directory();
 	test_ignore_sides();
+	test_ignore_implicit();
+	test_ignore_entries();
 	test_on_child();
 	test_flush();
 	test_unprivileged();

@@ -6,6 +6,7 @@
 #include "fan.h"
 #include "rawfuse.h"
 
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -152,6 +153,77 @@ static void test_partial(void)
 	close(group);
 }
 
+/* A limit at the server is an error, and the local mark is as it was before */
+static void test_refused(void)
+{
+	int group = fan_open(FAN_DFID_NAME_FID | FAN_REMOTE_EVENTS);
+	struct fan_fdinfo local = {};
+
+	rf_answer(rf, RF_ENTRY_ERROR, -ENOSPC);
+	TST_EXP_FAIL(fan_mark(group, FAN_MARK_ADD, FAN_MODIFY, "mnt/dir"), ENOSPC,
+		     "implicit mark over the server's limit");
+	TST_CHECK(fan_fdinfo(group, false, NULL, 0) == 0 &&
+		  fan_fdinfo(group, true, NULL, 0) == 0, "no mark on either side");
+	rf_answer(rf, RF_GRANT, 0);
+	fan_add(group, FAN_MARK_INODE, FAN_MODIFY, "mnt/dir/file");
+	rf_answer(rf, RF_ENTRY_ERROR, -ENOSPC);
+	TST_EXP_FAIL(fan_mark(group, FAN_MARK_ADD, FAN_MODIFY | FAN_ATTRIB,
+			      "mnt/dir/file"), ENOSPC, "more bits over the limit");
+	rf_answer(rf, RF_GRANT, 0);
+	TST_CHECK(fan_fdinfo(group, false, &local, 1) == 1 &&
+		  (local.mask & FAN_ALL_EVENTS) == FAN_MODIFY,
+		  "the earlier local mark is as it was: %s", fan_mask_str(local.mask));
+	change(rf, "mnt/dir");
+	{
+		struct fid dir = fid_of("mnt/dir"), file = fid_of("mnt/dir/file");
+
+		EXPECT(group, "and works on both sides",
+		       { FAN_MODIFY, 0, getpid(), { NAME_(&dir, "file"), FID_(&file) } },
+		       { FAN_MODIFY, REMOTE, 0, { NAME_(&dir, "file"), FID_(&file) } });
+	}
+	close(group);
+}
+
+static unsigned int inotify_events(int fd)
+{
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
+	unsigned int events = 0;
+
+	for (ssize_t i = 0; i < n; events++)
+		i += sizeof(struct inotify_event) +
+		     ((struct inotify_event *)(buf + i))->len;
+	return events;
+}
+
+/* Nothing changes for those who did not ask, whatever else is watched */
+static void test_inotify(void)
+{
+	int group = fan_open(FAN_DFID_NAME_FID), fd = SAFE(inotify_init1(IN_NONBLOCK));
+	uint64_t mask = FAN_REMOTE_ALL | FAN_ONDIR, dir = rf_id(rf, "dir");
+	uint64_t file = rf_id(rf, "dir/file");
+
+	fan_add(group, FAN_MARK_REMOTE_FILESYSTEM, mask, "mnt");
+	SAFE(inotify_add_watch(fd, "mnt/dir", IN_ALL_EVENTS));
+	SAFE(inotify_add_watch(fd, "mnt/dir/file", IN_ALL_EVENTS));
+	RF_SEND(rf, .mask = FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE,
+		.nodeid = file, .dir = dir, .name = "file");
+	RF_SEND(rf, .mask = FAN_CREATE | FAN_DELETE, .dir = dir, .name = "new");
+	RF_SEND(rf, .mask = FAN_RENAME | FAN_MOVE_SELF, .nodeid = file, .dir = dir,
+		.name = "file", .dir2 = dir, .name2 = "file2");
+	TST_CHECK(inotify_events(fd) == 0, "no remote event for inotify");
+	{
+		struct fan_event ev[8];
+
+		TST_CHECK(fan_read(group, ev, ARRAY_SIZE(ev)) >= 3,
+			  "while the remote mark sees them");
+	}
+	SAFE(chmod("mnt/dir/file", 0644));
+	TST_CHECK(inotify_events(fd) == 2, "local events as ever");
+	close(group);
+	close(fd);
+}
+
 /* In a group with the flag an explicit remote mark is the remote side alone */
 static void test_explicit(void)
 {
@@ -189,6 +261,8 @@ static void test_all(void)
 		test_one("tmpfs", NULL, false, FAN_REMOTE_EVENTS, types[i], "dir");
 	}
 	test_partial();
+	test_refused();
+	test_inotify();
 	test_explicit();
 	test_mount_mark();
 	rf_check(rf);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -633,6 +634,63 @@ static void test_long_names(void)
 	alive("long names");
 }
 
+/* Where nothing is watched, any more or yet */
+static void test_unwatched(void)
+{
+	struct rf *idle = rf_mount("idle", NULL);
+	uint64_t id = rf_make(idle, "file", S_IFREG | 0644, "text");
+	int bystander = fan_open(FAN_REPORT_FID);
+	struct stat st;
+
+	fan_add(bystander, FAN_MARK_INODE, FAN_MODIFY, "idle/file");
+	for (int i = 0; i < 2; i++) {
+		RF_SEND(idle, .mask = FAN_MODIFY, .nodeid = id, .dir = 1, .name = "file");
+		RF_SEND(idle, .mask = 0, .flags = FANR_WIRE_EVENT_IGNORED, .nodeid = id);
+		TST_CHECK(rf_overflow(idle) == 0, "an overflow is accepted");
+		fan_expect_none(bystander, i ? "after the watch was removed" :
+				"without a watch");
+		fan_add(bystander, FAN_MARK_REMOTE_INODE, FAN_MODIFY, "idle/file");
+		fan_remove(bystander, FAN_MARK_REMOTE_INODE, FAN_MODIFY, "idle/file");
+		TST_CHECK(rf_wait_watch(idle, id, 0), "no watch");
+	}
+	/* Another mount's server cannot speak for this one */
+	RF_SEND(idle, .mask = FAN_MODIFY, .nodeid = file, .dir = dir, .name = "file");
+	rf_overflow(idle);
+	fan_expect_none(group, "another mount's server");
+	fan_drain(fid_group);
+	TST_EXP_PASS(stat("idle/file", &st), "the connection is alive");
+	close(bystander);
+	rf_umount(idle);
+}
+
+/* Before the server has answered INIT, and before it has even read it */
+static void test_before_init(void)
+{
+	static struct rf_msg early;
+	int fd = SAFE(open("/dev/fuse", O_RDWR | O_CLOEXEC));
+	char data[128];
+	ssize_t ret;
+
+	base(&msg);
+	rf_msg_init(&early, FANR_WIRE_NOTIFY_OVERFLOW);
+	TST_EXP_FAIL(write(fd, msg.buf, msg.len), EPERM, "before the mount");
+	SAFE(mkdir("early", 0755));
+	snprintf(data, sizeof(data), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+	SAFE(mount("early", "early", "fuse.rawfuse", 0, data));
+	ret = write(fd, msg.buf, msg.len);
+	TST_CHECK(ret == (ssize_t)msg.len || (ret < 0 && errno == EINVAL),
+		  "before INIT, an event: %zd", ret);
+	ret = write(fd, early.buf, early.len);
+	TST_CHECK(ret == (ssize_t)early.len || (ret < 0 && errno == EINVAL),
+		  "before INIT, an overflow: %zd", ret);
+	rf_msg_event(&msg, 0)->padding = 1;
+	TST_EXP_FAIL(write(fd, msg.buf, msg.len), EINVAL, "before INIT, malformed");
+	fan_expect_none(group, "and nobody is told");
+	/* Unread, INIT would keep an orderly unmount waiting */
+	close(fd);
+	TST_EXP_PASS(umount2("early", 0), "umount");
+}
+
 static void test_all(void)
 {
 	test_good();
@@ -648,6 +706,8 @@ static void test_all(void)
 	test_own_mapping(true);
 	test_unknown();
 	test_long_names();
+	test_unwatched();
+	test_before_init();
 	rf_check(rf);
 }
 

@@ -241,7 +241,8 @@ static void test_program(const char *const argv[], const char *dir,
 			  strstr(buf, wanted)), 200);
 	}
 	buf[200] = '\0';
-	TST_CHECK(found, "%s on FUSE%s%s", argv[0], found ? "" : ": ", found ? "" : buf);
+	TST_CHECK(found, "%s %s on FUSE%s%s", argv[0], argv[1], found ? "" : ": ",
+		  found ? "" : buf);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
@@ -254,9 +255,9 @@ static void test_programs(void)
 	static const char *const wait_i[] = { "fsnotifywait", "-m", "-e", "create",
 		".", NULL };
 
-	test_program(wait_i, "one", "seen");
-	test_program(wait_s, "one", "seen");
-	test_program(fatrace, "one", "seen");
+	test_program(wait_i, "one", "CREATE seen");
+	test_program(wait_s, "one", "CREATE seen");
+	test_program(fatrace, "one", "/one/seen");
 }
 
 static void test_all(void)
