@@ -994,6 +994,47 @@ static void test_dirty(bool writeback, bool through_map)
 	stop();
 }
 
+/* One page is dirty, the other changes behind the mount */
+static void test_partly_dirty(void)
+{
+	const struct rf_opts opts = { .keep_cache = true, .writeback = true };
+	enum { PAGE = 4096 };
+	static char text[2 * PAGE + 1], buf[PAGE];
+	unsigned int mine, others;
+	uint64_t id;
+	int fd;
+
+	tst_res(TINFO, "one page dirty, one clean");
+	start(&opts);
+	memset(text, 'a', 2 * PAGE);
+	id = rf_make(rf, "f", S_IFREG | 0644, text);
+	fd = SAFE(open("mnt/f", O_RDWR));
+	SAFE(pread(fd, buf, PAGE, 0));
+	SAFE(pread(fd, buf, PAGE, PAGE));
+	SAFE(pwrite(fd, "DIRTY", 5, 0));
+	memset(text, 'b', 2 * PAGE);
+	rf_put(rf, "f", text);
+	SAFE(pread(fd, buf, PAGE, PAGE));
+	TST_CHECK(buf[0] == 'a', "not seen without event");
+	tell(FAN_MODIFY, 0, id, "f");
+	SAFE(pread(fd, buf, PAGE, 0));
+	mine = !memcmp(buf, "DIRTYa", 6);
+	SAFE(pread(fd, buf, PAGE, PAGE));
+	others = buf[0] == 'b' && buf[PAGE - 1] == 'b';
+	TST_CHECK(mine, "the dirty page stays");
+	TST_CHECK(others, "the clean one is the server's");
+	SAFE(fsync(fd));
+	rf_lock(rf);
+	memcpy(buf, rf_node(rf, id)->data, 5);
+	others = rf_node(rf, id)->data[PAGE] == 'b';
+	rf_unlock(rf);
+	TST_CHECK(!memcmp(buf, "DIRTY", 5) && others,
+		  "the dirty page alone is written");
+	close(fd);
+	fan_drain(local);
+	stop();
+}
+
 /* --- One after the other ------------------------------------------------- */
 
 /* Others that look all the time, so that answers are under way all the time */
@@ -1184,9 +1225,10 @@ static void test_all(void)
 	test_dirty(true, false);
 	test_dirty(true, true);
 	test_dirty(false, true);
+	test_partly_dirty();
 	test_replacements(1000, false);
 	test_replacements(100, true);
-	test_kubernetes(400, false);
+	test_kubernetes(1000, false);
 	test_kubernetes(100, true);
 	test_modifications(100);
 }
