@@ -1271,6 +1271,25 @@ int rf_overflow(struct rf *rf)
 	return rf_msg_send(rf, &msg);
 }
 
+int rf_lose(struct rf *rf, uint64_t id)
+{
+	static __thread struct rf_msg msg;
+	struct rf_watch *w;
+	int err;
+
+	rf_msg_init(&msg, 0);
+	rf_msg_add(rf, &msg, &(struct rf_event){ .nodeid = id,
+		   .flags = FANR_WIRE_EVENT_IGNORED });
+	/* In one step for whoever asks for the watch meanwhile */
+	rf_lock(rf);
+	w = find_watch(rf, id, 0);
+	if (w)
+		w->mask = 0;
+	err = rf_msg_send(rf, &msg);
+	rf_unlock(rf);
+	return err;
+}
+
 void rf_check(struct rf *rf)
 {
 	TST_CHECK(!rf->bad_requests, "requests of the kernel are well-formed%s%s",

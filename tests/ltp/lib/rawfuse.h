@@ -184,6 +184,7 @@ struct fuse_out_header *rf_msg_header(struct rf_msg *msg);
 int rf_msg_send(struct rf *rf, struct rf_msg *msg);	/* 0 or -errno */
 int rf_notify(struct rf *rf, const struct rf_event *event);
 int rf_overflow(struct rf *rf);
+int rf_lose(struct rf *rf, uint64_t id);	/* drops the watch and says so */
 
 /* One event that the kernel must accept */
 #define RF_SEND(rf, ...) ({						\
