@@ -4,6 +4,7 @@
  * each group with a remote mark there, no hang.  Unmounting is silent.
  */
 #include "fan.h"
+#include "mirror.h"
 #include "rawfuse.h"
 
 #include <poll.h>
@@ -399,6 +400,56 @@ static void test_umount(void)
 	}
 }
 
+static void kill_mirror(struct mirror *m)
+{
+	SAFE(kill(m->pid, SIGKILL));
+	TST_CHECK(tst_reap(m->pid, 5000) == 256 + SIGKILL, "killed");
+}
+
+static void umount_mirror(struct mirror *m)
+{
+	TST_EXP_PASS(umount2(m->mnt, 0), "umount");
+	TST_CHECK(tst_reap(m->pid, 5000) == 0, "fanmirror ends with 0");
+}
+
+/* The real server: that it ends is told, also when it unmounts by itself */
+static void test_fanmirror(void)
+{
+	static const struct {
+		const char *name;
+		void (*end)(struct mirror *m);
+		bool told, mounted;
+	} kinds[] = {
+		{ "fanmirror, SIGKILL", kill_mirror, true, true },
+		{ "fanmirror, SIGTERM", mirror_stop, true, false },
+		{ "fanmirror, umount", umount_mirror, false, false },
+	};
+	static const struct fan_want want = OVERFLOW;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct mirror m = mirror_start("src", "mirror");
+		int group = fan_open(FAN_DFID_NAME_FID);
+		struct fan_event ev = {};
+
+		fan_add(group, RI, FAN_CREATE, "mirror");
+		fan_add(group, RF, FAN_MODIFY, "mirror");
+		kinds[i].end(&m);
+		if (kinds[i].told)
+			TST_CHECK(fan_next(group, &ev, 5000) &&
+				  fan_matches(&ev, &want), "%s: %s", kinds[i].name,
+				  fan_event_str(&ev));
+		if (kinds[i].mounted) {
+			TST_CHECK(fan_fdinfo(group, true, NULL, 0) == 2,
+				  "%s: the marks stay", kinds[i].name);
+			TST_EXP_PASS(umount2("mirror", 0), "umount");
+		}
+		TST_CHECK(TST_POLL(!fan_fdinfo(group, true, NULL, 0), 5000),
+			  "%s: unmounted, the marks are gone", kinds[i].name);
+		fan_expect_none(group, "%s: and that is all", kinds[i].name);
+		close(group);
+	}
+}
+
 /* First the death, then the umount: one overflow, and no second one */
 static void test_death_and_umount(void)
 {
@@ -425,6 +476,7 @@ static void test_all(void)
 	test_add_under_way();
 	test_umount();
 	test_death_and_umount();
+	test_fanmirror();
 }
 
 static void cleanup(void)
