@@ -225,7 +225,7 @@ bool tst_find_program(const char *name, char *path, size_t size)
 	char env[64], *var;
 	size_t i;
 
-	for (i = 0; name[i] && i < sizeof(env) - 1; i++)
+	for (i = 0; i < sizeof(env) - 1 && name[i]; i++)
 		env[i] = name[i] >= 'a' && name[i] <= 'z' ? name[i] - 32 : name[i];
 	env[i] = '\0';
 	var = getenv(env);
