@@ -106,11 +106,24 @@ static int mount_it(struct mirror *m, struct options *options)
 	return -EIO;
 }
 
+/* A file of the source's own is served in the event queue's place */
+static int queue_name_taken(void *priv)
+{
+	const struct mirror *m = priv;
+	struct stat st;
+
+	return !fstatat(m->export.root, ".fanotify-remote", &st, AT_SYMLINK_NOFOLLOW);
+}
+
 static int start_watching(struct mirror *m, const struct options *options)
 {
-	const struct fanr_server_ops ops = { .watch = watcher_watch };
+	const struct fanr_server_ops ops = {
+		.watch = watcher_watch,
+		.queue_name_taken = queue_name_taken,
+	};
 	const struct fanr_server_options server_options = {
 		.fd = fuse_session_fd(m->session),
+		.no_queue = options->no_event_queue,
 	};
 	const char *what;
 	int ret;

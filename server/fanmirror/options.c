@@ -13,6 +13,7 @@
 static const struct fuse_opt table[] = {
 	{ "attr_timeout=%lf", offsetof(struct options, attr_timeout), 0 },
 	{ "entry_timeout=%lf", offsetof(struct options, entry_timeout), 0 },
+	{ "no_event_queue", offsetof(struct options, no_event_queue), 1 },
 	{ "-f", offsetof(struct options, foreground), 1 },
 	{ "--foreground", offsetof(struct options, foreground), 1 },
 	{ "-h", offsetof(struct options, help), 1 },
@@ -103,6 +104,7 @@ void options_help(void)
 	     "     attr_timeout=SECONDS  how long the client may cache attributes (1)\n"
 	     "     entry_timeout=SECONDS how long the client may cache names (1)\n"
 	     "     allow_other           let other users in\n"
+	     "     no_event_queue        remote events for kernels with remote marks alone\n"
 	     "     ro                    read-only\n"
 	     "     fsname=NAME           the name in the mount table (SOURCE)\n"
 	     "     and what mount.fuse3(8) lists\n"

@@ -13,6 +13,7 @@ struct options {
 	char *mountpoint;	/* absolute */
 	double attr_timeout;
 	double entry_timeout;
+	int no_event_queue;
 	int foreground;
 	int help;
 	int version;

@@ -75,10 +75,15 @@ static size_t load(const struct worker *worker)
 
 static bool handle_spliced(struct worker *worker)
 {
+	struct mirror *m = worker->session->m;
+	struct fuse_buf copy = { 0 };
+
 	if (!is_ours(worker))
 		return false;
-	fanr_server_handle(worker->session->m->server, NULL, worker->space,
-			   load(worker));
+	copy.mem = worker->space;
+	copy.size = load(worker);
+	if (!fanr_server_handle(m->server, NULL, copy.mem, copy.size))
+		fuse_session_process_buf(m->session, &copy);
 	return true;
 }
 

@@ -63,6 +63,13 @@ struct fanr_server_ops {
 	 */
 	int (*send)(void *priv, void *channel, const struct iovec *iov,
 		    int count);
+
+	/*
+	 * Whether what is served has a file of its own at the place of the
+	 * event queue's, ".fanotify-remote" in the root.  Clients then get that
+	 * one, and no event queue.  NULL: it never has.
+	 */
+	int (*queue_name_taken)(void *priv);
 };
 
 struct fanr_server_options {
@@ -71,6 +78,12 @@ struct fanr_server_options {
 	size_t max_events;		/* queued at most; 0: 65536 */
 	size_t max_bytes;		/* memory of the queue; 0: 16 MiB, at least 64 KiB */
 	size_t max_watches;		/* watched objects at most; 0: 2^20 */
+
+	/* The event queue, for clients whose kernels have no remote marks */
+	int no_queue;			/* do not offer it */
+	size_t max_user_groups;		/* open at a time by one user; 0: 128 */
+	size_t max_user_marks;		/* of all groups of one user; 0: 2^18 */
+	size_t max_group_events;	/* queued for one group; 0: 16384 */
 };
 
 /*
@@ -93,12 +106,17 @@ int fanr_server_wants(const void *data, size_t len);
 
 /*
  * Take a request as it was read from the client.  1: it was ours and has been
- * answered.  0: it is for the server's FUSE library.  -errno: it was ours and
- * the answer could not be sent; the request is not for anybody else.
- * Nothing in `data` is trusted.
+ * answered, or will be: a read of the event queue waits for events, and
+ * fanr_server_flush() answers it through the same `channel`.  0: it is for the
+ * server's FUSE library.  -errno: it was ours and the answer could not be sent;
+ * the request is not for anybody else.  Nothing in `data` is trusted.
+ *
+ * The nodeid 2^64 - 2 is the event queue's.  Where a request for the library
+ * names it, this changes `data`: it leaves a FUSE_BATCH_FORGET, and FUSE_STATFS
+ * is about the root.
  */
-int fanr_server_handle(struct fanr_server *server, void *channel,
-		       const void *data, size_t len);
+int fanr_server_handle(struct fanr_server *server, void *channel, void *data,
+		       size_t len);
 
 /* fanr_server_event.flags */
 #define FANR_SERVER_ISDIR	0x1	/* the object is a directory */

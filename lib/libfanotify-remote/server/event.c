@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "internal.h"
+#include "group.h"
 
 static bool good_name(const char *name, size_t len)
 {
@@ -46,18 +46,10 @@ static size_t record_len(const struct fanr_server_event *event)
 	return (len + 7) & ~(size_t)7;
 }
 
-/* A flush empties the queue, so the first to fill it wakes the next one */
-static void wake_if_first(struct fanr_server *server)
+void fanr_wire_event_fill(struct fanr_wire_event *wire, const struct fanr_server_event *event,
+			  uint64_t mask, uint32_t flags)
 {
-	if (!server->queue.head && !server->queue.overflow)
-		fanr_server_wake(server);
-}
-
-static bool queue(struct fanr_server *server,
-		  const struct fanr_server_event *event, uint64_t mask,
-		  uint32_t flags)
-{
-	struct fanr_wire_event wire = {
+	*wire = (struct fanr_wire_event){
 		.len = record_len(event),
 		.flags = flags,
 		.mask = mask,
@@ -70,8 +62,23 @@ static bool queue(struct fanr_server *server,
 		.namelen = event->namelen,
 		.name2len = event->name2len,
 	};
+}
+
+/* A flush empties the queue, so the first to fill it wakes the next one */
+static void wake_if_first(struct fanr_server *server)
+{
+	if (!server->queue.head && !server->queue.overflow)
+		fanr_server_wake(server);
+}
+
+static bool queue(struct fanr_server *server,
+		  const struct fanr_server_event *event, uint64_t mask,
+		  uint32_t flags)
+{
+	struct fanr_wire_event wire;
 	bool added;
 
+	fanr_wire_event_fill(&wire, event, mask, flags);
 	wake_if_first(server);
 	added = fanr_queue_add(&server->queue, &wire, event->name,
 			       event->name2);
@@ -89,18 +96,22 @@ static int filter_and_queue(struct fanr_server *server,
 	uint32_t flags = event->flags & FANR_SERVER_ISDIR ?
 			 FANR_WIRE_EVENT_ISDIR : 0;
 	uint64_t mask = fanr_server_filter(server, event);
+	bool delivered = fanr_groups_deliver(server, event);
 	struct fanr_watch *dead = NULL;
 
 	if (event->mask & FAN_DELETE_SELF)
 		dead = fanr_watches_find(&server->watches, event->nodeid);
 	if (dead && dead->generation == event->generation) {
-		mask |= FAN_DELETE_SELF;
-		flags |= FANR_WIRE_EVENT_IGNORED;
+		if (dead->mask) {
+			mask |= FAN_DELETE_SELF;
+			flags |= FANR_WIRE_EVENT_IGNORED;
+		}
+		fanr_watch_drop_marks(dead);
 		fanr_watches_remove(&server->watches, dead);
 	}
 	if (!mask) {
-		server->stats.filtered++;
-		return 0;
+		server->stats.filtered += !delivered;
+		return delivered;
 	}
 	return queue(server, event, mask, flags) ? 1 : -ENOBUFS;
 }
@@ -133,9 +144,12 @@ int fanr_server_ignored(struct fanr_server *server, uint64_t nodeid)
 		ret = -ENOTCONN;
 	} else if (watch) {
 		event.generation = watch->generation;
+		ret = 1;
+		if (watch->mask && !queue(server, &event, 0, FANR_WIRE_EVENT_IGNORED))
+			ret = -ENOBUFS;
+		fanr_groups_ignored(server, watch);
+		fanr_watch_drop_marks(watch);
 		fanr_watches_remove(&server->watches, watch);
-		ret = queue(server, &event, 0, FANR_WIRE_EVENT_IGNORED) ?
-		      1 : -ENOBUFS;
 	}
 	pthread_mutex_unlock(&server->lock);
 	return ret;
@@ -150,9 +164,13 @@ int fanr_server_lost(struct fanr_server *server)
 	if (server->gone) {
 		ret = -ENOTCONN;
 	} else if (server->watches.count) {
+		fanr_groups_lost(server);
+		ret = 1;
+	}
+	/* A kernel that has never asked does not know the message */
+	if (ret > 0 && server->stats.requests) {
 		wake_if_first(server);
 		fanr_queue_lose(&server->queue);
-		ret = 1;
 	}
 	pthread_mutex_unlock(&server->lock);
 	return ret;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "group.h"
 
 static int send_message(struct fanr_server *server, struct fanr_chunk *chunk)
 {
@@ -135,6 +135,7 @@ int fanr_server_flush(struct fanr_server *server)
 	sleep_again(server);
 	while ((ret = flush_one(server)) > 0)
 		messages++;
+	fanr_queuefile_flush(server);
 	pthread_mutex_unlock(&server->sending);
 	return ret < 0 ? ret : messages;
 }

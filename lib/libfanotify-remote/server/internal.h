@@ -26,7 +26,8 @@ struct fanr_watch {
 	struct fanr_watch *next;
 	uint64_t nodeid;
 	uint64_t generation;
-	uint64_t mask;
+	uint64_t mask;			/* of the kernel's remote marks */
+	struct fanr_mark *marks;	/* of groups of the event queue */
 };
 
 /* Hash table of watches by nodeid; under fanr_server.lock */
@@ -51,6 +52,8 @@ struct fanr_chunk {
 	struct fanr_chunk *next;
 	size_t len;		/* of the records */
 	uint32_t count;
+	size_t done;		/* of len and count, by fanr_queue_consume() */
+	uint32_t done_count;
 	bool overflow;		/* events were lost after these */
 	_Alignas(8) unsigned char records[];
 };
@@ -77,12 +80,35 @@ struct fanr_chunk *fanr_queue_take(struct fanr_queue *queue);
 /* Give back what was taken last */
 void fanr_queue_untake(struct fanr_queue *queue, struct fanr_chunk *chunk);
 
+/* What comes next in a queue: an overflow, or whole records of the first chunk */
+struct fanr_view {
+	const unsigned char *records;
+	size_t len;
+	uint32_t count;
+	bool overflow;
+};
+
+/* Up to `size` bytes of records, which stay where they are until consumed */
+void fanr_queue_peek(const struct fanr_queue *queue, size_t size, struct fanr_view *view);
+void fanr_queue_consume(struct fanr_queue *queue, const struct fanr_view *view);
+
+struct fanr_group;
+struct fanr_user;
+
+/* Interrupts that are remembered because what they are for has not come yet */
+#define FANR_INTERRUPTS	64
+
 struct fanr_server {
 	struct fanr_server_ops ops;
 	void *priv;
 	int fd;
 	int wake;			/* eventfd: the queue holds something */
 	uint64_t supported;
+	bool no_queue;
+	unsigned int max_user_groups;
+	size_t max_user_marks;
+	size_t max_group_events;
+	size_t max_group_bytes;
 
 	/* Order: handling > lock, sending > lock; ops->watch under handling only */
 	pthread_mutex_t handling;	/* watch requests, one by one */
@@ -92,7 +118,18 @@ struct fanr_server {
 	struct fanr_queue queue;
 	struct fanr_server_stats stats;
 	bool gone;
+	struct fanr_group *groups;	/* and changed under .sending, too */
+	struct fanr_user *users;
+	uint64_t last_group;
+	uint64_t last_event;
+	uint64_t interrupts[FANR_INTERRUPTS];
+	unsigned int last_interrupt;
 };
+
+/* A record for the wire */
+void fanr_wire_event_fill(struct fanr_wire_event *wire, const struct fanr_server_event *event,
+			  uint64_t mask, uint32_t flags);
+
 
 int fanr_server_send(struct fanr_server *server, void *channel,
 		     const struct iovec *iov, int count);

@@ -89,9 +89,46 @@ struct fanr_chunk *fanr_queue_take(struct fanr_queue *queue)
 	queue->head = chunk->next;
 	if (!queue->head)
 		queue->tail = NULL;
-	queue->events -= chunk->count;
+	queue->events -= chunk->count - chunk->done_count;
 	queue->bytes -= CHUNK_SIZE;
 	return chunk;
+}
+
+void fanr_queue_peek(const struct fanr_queue *queue, size_t size, struct fanr_view *view)
+{
+	const struct fanr_chunk *chunk = queue->head;
+	struct fanr_wire_event wire;
+
+	memset(view, 0, sizeof(*view));
+	view->overflow = queue->overflow;
+	if (queue->overflow || !chunk)
+		return;
+	view->records = chunk->records + chunk->done;
+	while (chunk->done + view->len < chunk->len) {
+		memcpy(&wire, view->records + view->len, sizeof(wire));
+		if (wire.len > size - view->len)
+			break;
+		view->len += wire.len;
+		view->count++;
+	}
+}
+
+void fanr_queue_consume(struct fanr_queue *queue, const struct fanr_view *view)
+{
+	struct fanr_chunk *chunk = queue->head;
+
+	if (view->overflow) {
+		queue->overflow = false;
+		return;
+	}
+	chunk->done += view->len;
+	chunk->done_count += view->count;
+	queue->events -= view->count;
+	if (chunk->done < chunk->len)
+		return;
+	chunk = fanr_queue_take(queue);
+	queue->overflow = chunk->overflow;
+	free(chunk);
 }
 
 void fanr_queue_untake(struct fanr_queue *queue, struct fanr_chunk *chunk)

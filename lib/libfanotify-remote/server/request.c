@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "group.h"
 
 #define MAX_COUNT ((FANR_WIRE_MAX_MESSAGE - sizeof(struct fuse_out_header)) / \
 		   sizeof(struct fanr_wire_grant))
@@ -61,15 +61,16 @@ static bool good_request(const struct fuse_in_header *in,
 
 /*
  * While the callback runs the table holds the old and the new mask together,
- * so that no event is dropped that the old or the new watch wants.
+ * so that no event is dropped that the old or the new watch wants.  *others is
+ * what the groups of the event queue want of the object.
  */
 static int begin(struct fanr_server *server, const struct fanr_wire_watch *wire,
-		 uint64_t *old)
+		 uint64_t *old, uint64_t *others)
 {
 	struct fanr_watch *watch;
 	int ret = 0;
 
-	*old = 0;
+	*old = *others = 0;
 	pthread_mutex_lock(&server->lock);
 	watch = fanr_watches_find(&server->watches, wire->nodeid);
 	if (!watch)
@@ -79,10 +80,11 @@ static int begin(struct fanr_server *server, const struct fanr_wire_watch *wire,
 				 : -ENOENT;
 	else if (watch->generation != wire->generation)
 		ret = -ESTALE;
-	else
+	if (ret == 0) {
 		*old = watch->mask;
-	if (ret == 0)
+		*others = fanr_watch_groups_want(watch);
 		watch->mask |= wire->mask;
+	}
 	pthread_mutex_unlock(&server->lock);
 	return ret;
 }
@@ -95,11 +97,11 @@ static int end(struct fanr_server *server, uint64_t nodeid, uint64_t mask)
 
 	pthread_mutex_lock(&server->lock);
 	watch = fanr_watches_find(&server->watches, nodeid);
-	if (!watch)
-		ret = mask ? -ESTALE : 0;
-	else if (mask)
+	if (watch)
 		watch->mask = mask;
-	else
+	else if (mask)
+		ret = -ESTALE;
+	if (watch && !mask && !watch->marks)
 		fanr_watches_remove(&server->watches, watch);
 	pthread_mutex_unlock(&server->lock);
 	return ret;
@@ -110,39 +112,28 @@ static bool nothing_left(const struct fanr_wire_watch *wire, uint64_t granted)
 	return wire->mask & FANR_EVENT_BITS && !(granted & FANR_EVENT_BITS);
 }
 
-static int ask(struct fanr_server *server, const struct fanr_wire_watch *wire,
-	       uint64_t *granted)
-{
-	int ret = 0;
-
-	*granted = wire->mask & (server->supported | FAN_ONDIR |
-				 FAN_EVENT_ON_CHILD);
-	if (nothing_left(wire, *granted))
-		return -EOPNOTSUPP;
-	if (server->ops.watch)
-		ret = server->ops.watch(server->priv, wire->nodeid,
-					wire->generation, wire->mask, granted);
-	*granted &= wire->mask;
-	if (ret == 0 && nothing_left(wire, *granted))
-		return -EOPNOTSUPP;
-	return wire->mask ? ret : 0;
-}
-
 static int set_watch(struct fanr_server *server,
 		     const struct fanr_wire_watch *wire, uint64_t *granted)
 {
-	uint64_t old;
+	uint64_t old, others, ignored;
 	int ret, gone;
 
 	*granted = 0;
 	if (wire->mask & ~(uint64_t)FANR_WATCH_BITS)
 		return -EINVAL;
-	ret = begin(server, wire, &old);
+	ret = begin(server, wire, &old, &others);
 	if (ret == -ENOENT)
 		return 0;
 	if (ret < 0)
 		return ret;
-	ret = ask(server, wire, granted);
+	ret = fanr_watch_ask(server, wire->nodeid, wire->generation,
+			     wire->mask | others, granted);
+	*granted &= wire->mask;
+	if (ret == 0 && nothing_left(wire, *granted)) {
+		ret = -EOPNOTSUPP;
+		fanr_watch_ask(server, wire->nodeid, wire->generation,
+			       old | others, &ignored);
+	}
 	if (ret < 0)
 		*granted = 0;
 	gone = end(server, wire->nodeid, ret < 0 ? old : *granted);
@@ -183,7 +174,7 @@ int fanr_server_wants(const void *data, size_t len)
 	if (len < sizeof(in))
 		return 0;
 	memcpy(&in, data, sizeof(in));
-	return in.opcode == FANR_FUSE_FSNOTIFY;
+	return in.opcode == FANR_FUSE_FSNOTIFY || fanr_queuefile_wants(data, len);
 }
 
 static void count_request(struct fanr_server *server, bool good)
@@ -197,7 +188,7 @@ static void count_request(struct fanr_server *server, bool good)
 
 FANR_EXPORT
 int fanr_server_handle(struct fanr_server *server, void *channel,
-		       const void *data, size_t len)
+		       void *data, size_t len)
 {
 	struct fanr_wire_request request = { 0 };
 	const struct fanr_wire_watch *watches = NULL;
@@ -209,6 +200,8 @@ int fanr_server_handle(struct fanr_server *server, void *channel,
 	if (!fanr_server_wants(data, len))
 		return 0;
 	memcpy(&in, data, sizeof(in));
+	if (in.opcode != FANR_FUSE_FSNOTIFY)
+		return fanr_queuefile_handle(server, channel, data, len);
 	body += sizeof(in);
 	if (len >= sizeof(in) + sizeof(request)) {
 		memcpy(&request, body, sizeof(request));

@@ -4,11 +4,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "group.h"
 
 #define DEFAULT_EVENTS	65536
 #define DEFAULT_BYTES	(16u << 20)
 #define DEFAULT_WATCHES	(1u << 20)
+
+/* Of the event queue; the first two are for each user, as fanotify has them */
+#define DEFAULT_USER_GROUPS	128
+#define DEFAULT_USER_MARKS	(1u << 18)
+#define DEFAULT_GROUP_EVENTS	16384
+#define GROUP_BYTES		(4u << 20)
 
 static size_t or_default(size_t value, size_t fallback)
 {
@@ -30,6 +36,11 @@ static void configure(struct fanr_server *server,
 					      DEFAULT_EVENTS);
 	server->queue.max_bytes = or_default(options->max_bytes, DEFAULT_BYTES);
 	server->watches.max = or_default(options->max_watches, DEFAULT_WATCHES);
+	server->no_queue = options->no_queue;
+	server->max_user_groups = or_default(options->max_user_groups, DEFAULT_USER_GROUPS);
+	server->max_user_marks = or_default(options->max_user_marks, DEFAULT_USER_MARKS);
+	server->max_group_events = or_default(options->max_group_events, DEFAULT_GROUP_EVENTS);
+	server->max_group_bytes = GROUP_BYTES;
 }
 
 FANR_EXPORT
@@ -79,6 +90,7 @@ void fanr_server_free(struct fanr_server *server)
 	pthread_mutex_destroy(&server->handling);
 	close(server->wake);
 	fanr_queue_free(&server->queue);
+	fanr_groups_free(server);
 	fanr_watches_free(&server->watches);
 	free(server);
 }
@@ -124,7 +136,7 @@ uint64_t fanr_server_watched(struct fanr_server *server, uint64_t nodeid)
 
 	pthread_mutex_lock(&server->lock);
 	watch = fanr_watches_find(&server->watches, nodeid);
-	mask = watch ? watch->mask : 0;
+	mask = watch ? watch->mask | fanr_watch_groups_want(watch) : 0;
 	pthread_mutex_unlock(&server->lock);
 	return mask;
 }
