@@ -15,7 +15,8 @@
 int fanr_group_add(struct fanr *h)
 {
 	struct epoll_event poll = { .events = EPOLLIN };
-	int *groups, fd, ret;
+	struct fanr_group *groups;
+	int fd, ret;
 
 	groups = realloc(h->groups, (h->ngroups + 1) * sizeof(*groups));
 	if (!groups)
@@ -30,7 +31,39 @@ int fanr_group_add(struct fanr *h)
 		close(fd);
 		return ret;
 	}
-	h->groups[h->ngroups++] = fd;
+	h->groups[h->ngroups++] = (struct fanr_group){ .fd = fd };
+	return 0;
+}
+
+/* The group that has marks of the file system, which lets in no other without an fsid */
+static bool find_group(const struct fanr *h, dev_t dev, uint32_t *source)
+{
+	for (const struct fanr_mount *m = h->mounts; m; m = m->next) {
+		if (m->dev == dev) {
+			*source = m->source;
+			return true;
+		}
+	}
+	for (*source = 0; *source < h->ngroups; ++*source)
+		if (h->groups[*source].only == dev)
+			return true;
+	return false;
+}
+
+int fanr_source_of(struct fanr *h, dev_t dev, const int32_t *fsid, uint32_t *source)
+{
+	int ret;
+
+	*source = 0;
+	if (fsid[0] || fsid[1])
+		return 0;
+	if (!find_group(h, dev, source)) {
+		*source = h->ngroups;
+		ret = fanr_group_add(h);
+		if (ret)
+			return ret;
+	}
+	h->groups[*source].only = dev;
 	return 0;
 }
 
@@ -40,6 +73,7 @@ static int open_first_group(struct fanr *h)
 
 	if (ret == -EINVAL && (h->flags & FAN_REMOTE_EVENTS)) {
 		h->flags &= ~FAN_REMOTE_EVENTS;
+		h->implicit = true;
 		ret = fanr_group_add(h);
 	}
 	return ret;
@@ -79,7 +113,7 @@ static void drop_buffer(struct fanr *h)
 	struct fanr_event ev;
 	size_t used;
 
-	while (h->pos < h->len) {
+	while (!h->cursor.link && h->pos < h->len) {
 		fanr_event_decode(h->buffer + h->pos, h->len - h->pos, 0, &ev, &used);
 		if (ev.pidfd >= 0)
 			close(ev.pidfd);
@@ -93,7 +127,8 @@ void fanr_close(struct fanr *h)
 		return;
 	drop_buffer(h);
 	for (uint32_t i = 0; i < h->ngroups; i++)
-		close(h->groups[i]);
+		close(h->groups[i].fd);
+	fanr_links_free(h);
 	if (h->epoll_fd >= 0)
 		close(h->epoll_fd);
 	fanr_mounts_free(h);
@@ -110,5 +145,5 @@ int fanr_fd(const struct fanr *h)
 
 unsigned int fanr_flags(const struct fanr *h)
 {
-	return h->flags;
+	return h->flags | (h->implicit ? FAN_REMOTE_EVENTS : 0);
 }

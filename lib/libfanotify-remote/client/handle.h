@@ -2,10 +2,12 @@
 #ifndef FANR_HANDLE_H
 #define FANR_HANDLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "fanotify-remote.h"
+#include "queue.h"
 #include "table.h"
 
 /* One read() fills up to the first of these, a look ahead up to the second */
@@ -17,17 +19,29 @@ struct fanr_mount {
 	struct fanr_mount *next;
 	uint32_t source;
 	int32_t fsid[2];
+	dev_t dev;
 	int id;			/* as in /proc/self/mountinfo */
 	char *path;		/* of something marked there */
 	int fd;			/* open since fanr_next() last returned 0, or -1 */
 };
 
+/* A fanotify group; one that is kept for a file system has marks there alone */
+struct fanr_group {
+	int fd;
+	dev_t only;		/* 0: any */
+};
+
 struct fanr {
 	int epoll_fd;
 	unsigned int flags;	/* in force, as fanr_flags() gives them */
-	int *groups;		/* fanotify descriptors; their index is fid.source */
+	bool implicit;		/* FAN_REMOTE_EVENTS was asked for, and the kernel has none */
+	struct fanr_group *groups;	/* their index is fid.source */
 	uint32_t ngroups;
 	uint32_t reading;	/* the group whose records are in the buffer */
+	struct fanr_link *links;
+	struct fanr_link *reading_link;	/* the one that was read last */
+	struct fanr_cursor cursor;
+	struct fanr_record_space space;
 	size_t pos, len;
 	unsigned char *buffer;
 	struct fanr_table table;
@@ -40,16 +54,25 @@ struct fanr {
 
 /* handle.c: one more group behind the same descriptor; 0 or -errno */
 int fanr_group_add(struct fanr *h);
+/*
+ * Which source the FIDs of a file system have whose events come from elsewhere:
+ * where the fsid does not tell it from others, a group is kept for it.
+ */
+int fanr_source_of(struct fanr *h, dev_t dev, const int32_t *fsid, uint32_t *source);
 
 /* mark.c */
 void fanr_mounts_close(struct fanr *h);
 void fanr_mounts_free(struct fanr *h);
+/* For O_PATH, as the flags of fanr_mark() say; -1 and errno */
+int fanr_open_object(unsigned int flags, int dirfd, const char *path);
 
 /* Fills in all but fid->source; *bytes must hold MAX_HANDLE_SZ */
 int fanr_fid_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id);
 
 /* mountpoint.c: where a mount is now; 0 or -errno */
 int fanr_mount_point(int mount_id, char *path, size_t size);
+/* Where the root of a file system is mounted; 0 or -errno */
+int fanr_mount_root(dev_t dev, char *path, size_t size);
 
 /* next.c: appends records to those that the buffer holds; 1, 0 or -errno */
 int fanr_read_more(struct fanr *h);

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -133,7 +135,13 @@ void fanr_mounts_free(struct fanr *h)
 	}
 }
 
-static int remember_mount(struct fanr *h, const struct fanr_fid *fid, int mount_id,
+/* Where an object is */
+struct place {
+	int mount_id;
+	dev_t dev;
+};
+
+static int remember_mount(struct fanr *h, const struct fanr_fid *fid, const struct place *place,
 			  const char *path)
 {
 	struct fanr_mount *m;
@@ -149,7 +157,8 @@ static int remember_mount(struct fanr *h, const struct fanr_fid *fid, int mount_
 		free(m);
 		return errno == ENOMEM ? -ENOMEM : 0;
 	}
-	m->id = mount_id;
+	m->id = place->mount_id;
+	m->dev = place->dev;
 	m->source = fid->source;
 	memcpy(m->fsid, fid->fsid, sizeof(m->fsid));
 	m->fd = -1;
@@ -163,7 +172,26 @@ static int remember_mount(struct fanr *h, const struct fanr_fid *fid, int mount_
 static int group_mark(const struct fanr *h, uint32_t group, unsigned int flags, uint64_t mask,
 		      int dirfd, const char *path)
 {
-	return fanotify_mark(h->groups[group], flags, mask, dirfd, path) ? -errno : 0;
+	return fanotify_mark(h->groups[group].fd, flags, mask, dirfd, path) ? -errno : 0;
+}
+
+/* The group that is kept for the object's file system, if there is one */
+static bool find_kept(const struct fanr *h, unsigned int flags, int dirfd, const char *path,
+		      uint32_t *group)
+{
+	struct stat st;
+	int fd;
+
+	if (!h->links)
+		return false;
+	fd = fanr_open_object(flags, dirfd, path);
+	if (fd < 0)
+		return false;
+	for (*group = fstat(fd, &st) ? h->ngroups : 0; *group < h->ngroups; ++*group)
+		if (h->groups[*group].only == st.st_dev)
+			break;
+	close(fd);
+	return *group < h->ngroups;
 }
 
 /* The first group that takes it: *group is set */
@@ -172,7 +200,11 @@ static int add_in_groups(struct fanr *h, unsigned int flags, uint64_t mask, int 
 {
 	int ret;
 
+	if (find_kept(h, flags, dirfd, path, group))
+		return group_mark(h, *group, flags, mask, dirfd, path);
 	for (*group = 0; *group < h->ngroups; ++*group) {
+		if (h->groups[*group].only)
+			continue;
 		ret = group_mark(h, *group, flags, mask, dirfd, path);
 		if (ret != -EXDEV)
 			return ret;
@@ -185,7 +217,7 @@ static int add_in_groups(struct fanr *h, unsigned int flags, uint64_t mask, int 
 
 /* Returns whether the object was known */
 static int remember(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
-		    const char *path, const struct fanr_fid *fid, int mount_id)
+		    const char *path, const struct fanr_fid *fid, const struct place *place)
 {
 	struct fanr_entry *e = fanr_table_find(&h->table, fid);
 	int known = e && fanr_entry_marked(e) && e->state == FANR_PATH_CURRENT;
@@ -197,7 +229,7 @@ static int remember(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd
 	whole = path_as_given(h, dirfd, path);
 	if (!whole)
 		return -ENOMEM;
-	ret = remember_mount(h, fid, mount_id, whole);
+	ret = remember_mount(h, fid, place, whole);
 	if (!ret) {
 		e = fanr_table_put(&h->table, fid, whole, FANR_PATH_CURRENT);
 		ret = e ? known : -ENOMEM;
@@ -208,7 +240,7 @@ static int remember(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd
 	return ret;
 }
 
-static int open_object(unsigned int flags, int dirfd, const char *path)
+int fanr_open_object(unsigned int flags, int dirfd, const char *path)
 {
 	int oflags = O_PATH | O_CLOEXEC;
 
@@ -227,31 +259,94 @@ static int remember_object(struct fanr *h, unsigned int flags, uint64_t mask, in
 {
 	unsigned char bytes[MAX_HANDLE_SZ];
 	struct fanr_fid fid = { .source = group };
-	int fd, mount_id, ret;
+	struct place place;
+	struct stat st;
+	int fd, ret;
 
-	fd = open_object(flags, dirfd, path);
+	fd = fanr_open_object(flags, dirfd, path);
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
-	ret = fanr_fid_of(fd, &fid, bytes, &mount_id);
-	ret = ret ? 0 : remember(h, flags, mask, dirfd, path, &fid, mount_id);
+	ret = fanr_fid_of(fd, &fid, bytes, &place.mount_id);
+	if (!ret && fstat(fd, &st))
+		ret = -errno;
+	place.dev = ret ? 0 : st.st_dev;
+	ret = ret ? 0 : remember(h, flags, mask, dirfd, path, &fid, &place);
 	close(fd);
 	return ret;
+}
+
+static bool is_remote(unsigned int flags)
+{
+	return flags & FAN_MARK_REMOTE_INODE;
+}
+
+/* The kernel's answer stands unless the file system has an event queue */
+static int add_remote(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
+		      const char *path, uint32_t *source)
+{
+	int ret, other;
+
+	ret = add_in_groups(h, flags, mask, dirfd, path, source);
+	if (ret != -EINVAL && ret != -EOPNOTSUPP)
+		return ret;
+	other = fanr_link_mark(h, flags, mask, false, dirfd, path, source);
+	if (other == -EEXIST)
+		return -EOPNOTSUPP;
+	return other == -ENXIO ? ret : other;
+}
+
+/* What the mark of a group with FAN_REMOTE_EVENTS is on the other side */
+static unsigned int remote_twin(unsigned int flags)
+{
+	return flags | FAN_MARK_REMOTE_INODE;
+}
+
+static bool implies_remote(const struct fanr *h, unsigned int flags)
+{
+	return h->implicit && !is_remote(flags) && !(flags & FAN_MARK_MOUNT);
+}
+
+/* Where there is no event queue the mark watches the local side alone */
+static int add_implied(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
+		       const char *path)
+{
+	uint32_t source;
+	int ret;
+
+	ret = fanr_link_mark(h, remote_twin(flags), mask & ~(uint64_t)FAN_FS_ERROR, true, dirfd,
+			     path, &source);
+	return ret == -ENXIO || ret == -EEXIST || ret == -EOPNOTSUPP ? 0 : ret;
+}
+
+static void undo_add(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
+		     const char *path, uint32_t group)
+{
+	unsigned int remove = (flags & ~FAN_MARK_ADD) | FAN_MARK_REMOVE;
+	uint32_t source;
+
+	group_mark(h, group, remove, mask, dirfd, path);
+	if (is_remote(flags))
+		fanr_link_mark(h, remove, mask, false, dirfd, path, &source);
 }
 
 static int mark_add(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
 		    const char *path)
 {
 	uint32_t group;
-	int ret;
+	int ret, known;
 
-	ret = add_in_groups(h, flags, mask, dirfd, path, &group);
+	ret = is_remote(flags) ? add_remote(h, flags, mask, dirfd, path, &group) :
+				 add_in_groups(h, flags, mask, dirfd, path, &group);
 	if (ret)
 		return ret;
-	ret = remember_object(h, flags, mask, dirfd, path, group);
-	if (ret < 0)
-		group_mark(h, group, (flags & ~FAN_MARK_ADD) | FAN_MARK_REMOVE, mask,
-			   dirfd, path);
-	return ret;
+	known = remember_object(h, flags, mask, dirfd, path, group);
+	if (known >= 0 && implies_remote(h, flags))
+		ret = add_implied(h, flags, mask, dirfd, path);
+	if (known < 0 || ret) {
+		undo_add(h, flags, mask, dirfd, path, group);
+		return ret ? ret : known;
+	}
+	return known;
 }
 
 static void forget(struct fanr *h, unsigned int flags, uint64_t mask, int fd)
@@ -276,15 +371,21 @@ static int mark_remove(struct fanr *h, unsigned int flags, uint64_t mask, int di
 		       const char *path)
 {
 	int fd, one, ret = -ENOENT;
+	uint32_t source;
 
 	for (uint32_t i = 0; i < h->ngroups; i++) {
 		one = group_mark(h, i, flags, mask, dirfd, path);
 		if (!one || ret == -ENOENT)
 			ret = one;
 	}
+	if (h->links && (is_remote(flags) || implies_remote(h, flags))) {
+		one = fanr_link_mark(h, remote_twin(flags), mask, false, dirfd, path, &source);
+		if (is_remote(flags) && ret)
+			ret = one;
+	}
 	if (ret)
 		return ret;
-	fd = open_object(flags, dirfd, path);
+	fd = fanr_open_object(flags, dirfd, path);
 	if (fd >= 0) {
 		forget(h, flags, mask, fd);
 		close(fd);
@@ -298,9 +399,11 @@ static int mark_flush(struct fanr *h, unsigned int flags)
 
 	for (uint32_t i = 0; i < h->ngroups; i++) {
 		one = group_mark(h, i, flags, 0, AT_FDCWD, NULL);
-		if (one)
+		if (one && !(is_remote(flags) && h->links))
 			ret = one;
 	}
+	if (!ret && (is_remote(flags) || implies_remote(h, flags)))
+		ret = fanr_link_flush(h, remote_twin(flags));
 	if (!ret)
 		fanr_table_flush(&h->table, kind_of(flags));
 	return ret;

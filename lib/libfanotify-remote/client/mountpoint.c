@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 /* The kernel writes blanks, newlines and backslashes as \ooo */
 static int unescape(const char *s, size_t len, char *path, size_t size)
@@ -26,21 +27,62 @@ static int unescape(const char *s, size_t len, char *path, size_t size)
 }
 
 /* ID PARENT MAJOR:MINOR ROOT POINT ... */
-int fanr_mount_point(int mount_id, char *path, size_t size)
+struct line {
+	int id;
+	dev_t dev;
+	const char *root, *point;	/* escaped, and followed by a blank */
+};
+
+static bool parse(const char *text, struct line *line)
+{
+	unsigned int major, minor;
+	int root = 0, point = 0;
+
+	if (sscanf(text, "%d %*d %u:%u %n%*s %n", &line->id, &major, &minor, &root, &point) != 3 ||
+	    !point)
+		return false;
+	line->dev = makedev(major, minor);
+	line->root = text + root;
+	line->point = text + point;
+	return true;
+}
+
+/* The last one that fits: it covers those before it at the same place */
+static int find_mount(bool (*fits)(const struct line *line, const void *arg), const void *arg,
+		      char *path, size_t size)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
 	size_t line_size = 0;
-	int id, at, ret = -ENOENT;
+	char *text = NULL;
+	struct line line;
+	int ret = -ENOENT;
 
 	if (!f)
 		return -errno;
-	while (ret == -ENOENT && getline(&line, &line_size, f) > 0) {
-		at = 0;
-		if (sscanf(line, "%d %*d %*s %*s %n", &id, &at) == 1 && at && id == mount_id)
-			ret = unescape(line + at, strcspn(line + at, " "), path, size);
-	}
-	free(line);
+	while (getline(&text, &line_size, f) > 0)
+		if (parse(text, &line) && fits(&line, arg))
+			ret = unescape(line.point, strcspn(line.point, " "), path, size);
+	free(text);
 	fclose(f);
 	return ret;
+}
+
+static bool has_id(const struct line *line, const void *id)
+{
+	return line->id == *(const int *)id;
+}
+
+int fanr_mount_point(int mount_id, char *path, size_t size)
+{
+	return find_mount(has_id, &mount_id, path, size);
+}
+
+static bool is_root_of(const struct line *line, const void *dev)
+{
+	return line->dev == *(const dev_t *)dev && !strncmp(line->root, "/ ", 2);
+}
+
+int fanr_mount_root(dev_t dev, char *path, size_t size)
+{
+	return find_mount(is_root_of, &dev, path, size);
 }

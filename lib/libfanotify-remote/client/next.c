@@ -16,7 +16,7 @@ int fanr_read_more(struct fanr *h)
 	if (room > FANR_READ_SIZE)
 		room = FANR_READ_SIZE;
 	do {
-		n = read(h->groups[h->reading], h->buffer + h->len, room);
+		n = read(h->groups[h->reading].fd, h->buffer + h->len, room);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
@@ -24,12 +24,26 @@ int fanr_read_more(struct fanr *h)
 	return n > 0;
 }
 
+/* Every link gets its turn, as every group does */
+static int refill_from_links(struct fanr *h)
+{
+	struct fanr_link *link = h->reading_link;
+
+	for (struct fanr_link *each = h->links; each; each = each->next) {
+		link = link && link->next ? link->next : h->links;
+		if (fanr_link_read(h, link)) {
+			h->reading_link = link;
+			return 1;
+		}
+	}
+	return 0;
+}
+
 /* Every group gets its turn, beginning after the one that was read last */
-static int refill(struct fanr *h)
+static int refill_from_groups(struct fanr *h)
 {
 	int ret;
 
-	h->pos = h->len = 0;
 	for (uint32_t i = 0; i < h->ngroups; i++) {
 		h->reading = (h->reading + 1) % h->ngroups;
 		ret = fanr_read_more(h);
@@ -88,18 +102,33 @@ static void follow(struct fanr *h, const struct fanr_event *ev)
 		follow_delete(h, ev);
 }
 
-int fanr_next(struct fanr *h, struct fanr_event *ev)
+/* Groups and links take turns, so that neither keeps the other waiting */
+static int refill(struct fanr *h)
+{
+	bool links_first = !h->cursor.link;
+	int ret = 0;
+
+	h->pos = h->len = 0;
+	h->cursor.link = NULL;
+	if (links_first)
+		ret = refill_from_links(h);
+	if (!ret)
+		ret = refill_from_groups(h);
+	if (!ret && !links_first)
+		ret = refill_from_links(h);
+	return ret;
+}
+
+/* The next event of the buffer: 1, 0 if that is empty, or an error */
+static int next_of_buffer(struct fanr *h, struct fanr_event *ev)
 {
 	size_t used;
 	int ret;
 
-	if (h->pos >= h->len) {
-		ret = refill(h);
-		if (!ret)
-			fanr_mounts_close(h);
-		if (ret <= 0)
-			return ret;
-	}
+	if (h->cursor.link)
+		return fanr_link_next(h, ev);
+	if (h->pos >= h->len)
+		return 0;
 	ret = fanr_event_decode(h->buffer + h->pos, h->len - h->pos, h->reading, ev, &used);
 	h->pos += used;
 	if (ret) {
@@ -108,6 +137,21 @@ int fanr_next(struct fanr *h, struct fanr_event *ev)
 		ev->pidfd = FAN_NOPIDFD;
 		return ret;
 	}
-	follow(h, ev);
 	return 1;
+}
+
+int fanr_next(struct fanr *h, struct fanr_event *ev)
+{
+	int ret;
+
+	while (!(ret = next_of_buffer(h, ev))) {
+		ret = refill(h);
+		if (!ret)
+			fanr_mounts_close(h);
+		if (ret <= 0)
+			return ret;
+	}
+	if (ret > 0)
+		follow(h, ev);
+	return ret;
 }

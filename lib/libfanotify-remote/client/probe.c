@@ -97,10 +97,33 @@ static void probe_kind(struct fanr_support *s, unsigned int type, uint64_t event
 		s->reason = reason_of(err);
 }
 
-static void no_kernel(struct fanr_support *s)
+/* What the kernel cannot the server's event queue may be able to */
+static void probe_queue(struct fanr_support *s, bool whole, uint64_t events,
+			const struct place *at)
 {
-	s->reason = FANR_REASON_KERNEL;
-	s->error = -EINVAL;
+	int ret = fanr_queue_probe(at->dirfd, at->path, whole, events, &s->mask);
+
+	if (ret == -ENXIO)
+		return;
+	s->error = ret;
+	if (ret == -EEXIST)
+		s->reason = FANR_REASON_NAME;
+	else
+		s->reason = ret ? reason_of(-ret) : FANR_REASON_NONE;
+	s->backend = ret ? FANR_BACKEND_NONE : FANR_BACKEND_QUEUE;
+}
+
+static void probe_remote(struct fanr_support *s, unsigned int type, uint64_t events,
+			 const struct place *at)
+{
+	if (kernel_has_remote()) {
+		probe_kind(s, type, events, at);
+	} else {
+		s->reason = FANR_REASON_KERNEL;
+		s->error = -EINVAL;
+	}
+	if (s->error == -EINVAL || s->error == -EOPNOTSUPP)
+		probe_queue(s, type == FAN_MARK_REMOTE_FILESYSTEM, events, at);
 }
 
 int fanr_probe(int dirfd, const char *path, struct fanr_probe *result)
@@ -122,13 +145,8 @@ int fanr_probe(int dirfd, const char *path, struct fanr_probe *result)
 	memset(result, 0, sizeof(*result));
 	probe_kind(&result->local, FAN_MARK_INODE, events, &at);
 	probe_kind(&result->local_fs, FAN_MARK_FILESYSTEM, events, &at);
-	if (kernel_has_remote()) {
-		probe_kind(&result->remote, FAN_MARK_REMOTE_INODE, events, &at);
-		probe_kind(&result->remote_fs, FAN_MARK_REMOTE_FILESYSTEM, events, &at);
-	} else {
-		no_kernel(&result->remote);
-		no_kernel(&result->remote_fs);
-	}
+	probe_remote(&result->remote, FAN_MARK_REMOTE_INODE, events, &at);
+	probe_remote(&result->remote_fs, FAN_MARK_REMOTE_FILESYSTEM, events, &at);
 	return 0;
 }
 
@@ -138,17 +156,37 @@ const char *fanr_reason_text(enum fanr_reason reason)
 	case FANR_REASON_NONE:
 		return "supported";
 	case FANR_REASON_KERNEL:
-		return "this kernel has no remote fanotify";
+		return "neither this kernel nor the file system's server has remote events";
 	case FANR_REASON_FILESYSTEM:
 		return "the file system or its server cannot report them";
 	case FANR_REASON_PERMISSION:
 		return "permission denied";
 	case FANR_REASON_SERVER:
 		return "the file system's server is gone";
+	case FANR_REASON_NAME:
+		return "a file of the file system's own is named .fanotify-remote";
 	case FANR_REASON_LIMIT:
 		return "a limit on marks, groups, descriptors or memory is reached";
 	case FANR_REASON_OTHER:
 		break;
 	}
 	return "it failed for another reason";
+}
+
+const char *fanr_reason_hint(enum fanr_reason reason)
+{
+	switch (reason) {
+	case FANR_REASON_KERNEL:
+		return "serve it by a FUSE server with an event queue, such as fanmirror";
+	case FANR_REASON_PERMISSION:
+		return "needs read permission; filesystem marks need CAP_SYS_ADMIN, or of an event queue its owner";
+	case FANR_REASON_SERVER:
+		return "mount it again";
+	case FANR_REASON_LIMIT:
+		return "see fs.fanotify.max_user_marks, fs.fanotify.max_user_groups, ulimit -n";
+	case FANR_REASON_NAME:
+		return "rename that file to get the event queue";
+	default:
+		return "";
+	}
 }

@@ -228,7 +228,7 @@ static int resolve_gone(struct fanr *h, const struct fanr_fid *fid, char *path, 
 	/* It may have moved since, unless its end was seen */
 	if (e && e->state == FANR_PATH_GONE)
 		return compose_entry(e, NULL, path, PATH_MAX);
-	if (fid->source != h->reading || depth >= AHEAD_DEPTH)
+	if (h->cursor.link || fid->source != h->reading || depth >= AHEAD_DEPTH)
 		return -ESTALE;
 	while (!find_removal(h, fid, &pos, &ev))
 		if (h->len + FANR_READ_SIZE > FANR_BUFFER_SIZE || fanr_read_more(h) <= 0)
@@ -256,7 +256,9 @@ int fanr_resolve(struct fanr *h, const struct fanr_fid *fid, const char *name,
 	if (!fid->bytes)
 		return -ENOENT;
 	e = fanr_table_find(&h->table, fid);
-	if (e && fanr_entry_marked(e) && !(flags & FANR_RESOLVE_FRESH))
+	/* The end of one was seen, though the kernel may still be able to open it */
+	if (e && (fanr_entry_marked(e) || e->state == FANR_PATH_GONE) &&
+	    !(flags & FANR_RESOLVE_FRESH))
 		return compose_entry(e, name, buf, size);
 	ret = resolve_handle(h, fid, path);
 	if (ret == -ESTALE)

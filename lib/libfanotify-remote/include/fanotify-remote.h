@@ -34,8 +34,22 @@
  * mark: for its server's answer; a fatal signal ends the wait), fanr_resolve()
  * and fanr_event_path() may.  Everything else returns at once.
  *
- * Kernel: 6.1 or later for local events; remote ones need the kernel interface
- * that fanotify-remote(7) describes.
+ * Kernel: 6.1 or later for local events.  Remote ones come from the kernel where
+ * it has the interface that fanotify-remote(7) describes and the file system's
+ * server takes part; else from the server's event queue, which works on any
+ * kernel, where the server offers one.  Which of the two is decided by each mark
+ * and does not show in the events.  With the event queue
+ *  - a remote mark opens the object for reading for a moment, which is the
+ *    permission that it needs, and which raises FAN_OPEN and FAN_CLOSE_NOWRITE
+ *    for local marks with this process's pid; regular files and directories alone
+ *    can be marked;
+ *  - a filesystem mark is for root or the user who runs the server;
+ *  - the open queue keeps the file system from being unmounted, except lazily;
+ *  - nothing makes the kernel's caches of the file system stale before an event
+ *    comes: what one reads then can be as old as the mount's timeouts;
+ *  - FAN_MARK_IGNORED_MASK is not known, FAN_MARK_IGNORE is;
+ *  - when the server is gone the handle gives one overflow, and marking there
+ *    gives -ENOTCONN.
  */
 #ifndef FANOTIFY_REMOTE_H
 #define FANOTIFY_REMOTE_H
@@ -74,14 +88,11 @@ struct fanr;
  *
  * flags: of fanotify_init(2), any of
  *	FAN_REMOTE_EVENTS	ordinary inode and filesystem marks watch both
- *				sides wherever the file system can
+ *				sides wherever the kernel or an event queue can
  *	FAN_UNLIMITED_QUEUE, FAN_UNLIMITED_MARKS, FAN_REPORT_PIDFD,
  *	FAN_REPORT_TID		need CAP_SYS_ADMIN
  *	FAN_CLOEXEC, FAN_NONBLOCK, FAN_CLASS_NOTIF and FAN_REPORT_FID, _DIR_FID,
  *	_NAME and _TARGET_FID are always on.
- *
- * A kernel that does not know FAN_REMOTE_EVENTS gives a handle without it;
- * fanr_flags() tells.
  *
  * Returns 0 and a handle that fanr_close() frees; -EINVAL (a flag that is none
  * of the above), -EPERM (privilege), -EMFILE (descriptors, or
@@ -96,11 +107,11 @@ FANR_API void fanr_close(struct fanr *h);
  * The descriptor to poll for POLLIN.  It stays the handle's: do not read or
  * close it.  It says that the kernel has events; those that the handle has read
  * already are not counted, so call fanr_next() until it returns 0 before you
- * poll.
+ * poll.  It may be readable without an event to come of it.
  */
 FANR_API int fanr_fd(const struct fanr *h);
 
-/* The flags in force, FAN_REMOTE_EVENTS only if the kernel took it. */
+/* The flags in force */
 FANR_API unsigned int fanr_flags(const struct fanr *h);
 
 /* ---- Marks ------------------------------------------------------------- */
@@ -128,12 +139,15 @@ FANR_API unsigned int fanr_flags(const struct fanr *h);
  * Returns 0; or 1 if it was an addition and the handle knew the object already
  * as marked and still in its place.  Errors are fanotify_mark's, among them
  *	-EOPNOTSUPP	remote: the file system or its server cannot, or not one
- *			of these events; local: no file handles or no fsid
+ *			of these events, or a real file has the event queue's
+ *			name; local: no file handles or no fsid
  *	-ENODEV		local: the file system has no fsid for this mark type
- *	-EINVAL		remote: this kernel has no remote marks; or bad flags
+ *	-EINVAL		remote: this kernel has no remote marks and the file
+ *			system no event queue; or bad flags
  *	-ENOTCONN	remote: the server is gone
  *	-EACCES, -EPERM	no read permission, no privilege
  *	-ENOSPC		fs.fanotify.max_user_marks; or the server's own limit
+ *	-EMFILE		descriptors; or groups of this user at the server
  *	-ENOENT		no such path; or nothing to remove
  * and -ENOMEM when the path could not be remembered: then no mark was added.
  */
@@ -248,16 +262,18 @@ FANR_API int fanr_event_path(struct fanr *h, const struct fanr_event *ev,
 enum fanr_backend {
 	FANR_BACKEND_NONE,
 	FANR_BACKEND_KERNEL,	/* fanotify itself */
+	FANR_BACKEND_QUEUE,	/* the event queue of the file system's server */
 };
 
 enum fanr_reason {
 	FANR_REASON_NONE,	/* it works */
-	FANR_REASON_KERNEL,	/* this kernel lacks the interface */
+	FANR_REASON_KERNEL,	/* this kernel lacks it, and there is no event queue */
 	FANR_REASON_FILESYSTEM,	/* the file system, or its server, cannot */
 	FANR_REASON_PERMISSION,	/* no read permission or capability */
 	FANR_REASON_SERVER,	/* the file system's server is gone */
 	FANR_REASON_LIMIT,	/* marks, groups, descriptors or memory */
 	FANR_REASON_OTHER,	/* see error */
+	FANR_REASON_NAME,	/* a real file has the event queue's name */
 };
 
 /* What one kind of mark can have */
@@ -288,6 +304,9 @@ FANR_API int fanr_probe(int dirfd, const char *path, struct fanr_probe *result);
 
 /* One line of English for a reason, without a full stop.  Static; never NULL. */
 FANR_API const char *fanr_reason_text(enum fanr_reason reason);
+
+/* What one can do about it, alike; "" if there is nothing to say. */
+FANR_API const char *fanr_reason_hint(enum fanr_reason reason);
 
 #ifdef __cplusplus
 }
