@@ -97,7 +97,7 @@ static char *base64(const char *s)
 
 /* ---- The object -------------------------------------------------------- */
 
-static int add(struct json_object *o, const char *key, struct json_object *value)
+int json_add(struct json_object *o, const char *key, struct json_object *value)
 {
 	if (!value)
 		return -1;
@@ -108,13 +108,13 @@ static int add(struct json_object *o, const char *key, struct json_object *value
 	return 0;
 }
 
-static int add_string(struct json_object *o, const char *key, const char *s)
+int json_add_string(struct json_object *o, const char *key, const char *s)
 {
-	return add(o, key, json_object_new_string(s));
+	return json_add(o, key, json_object_new_string(s));
 }
 
-static int add_path(struct json_object *o, const char *key, const char *raw_key,
-		    const char *path)
+int json_add_path(struct json_object *o, const char *key, const char *raw_key,
+		  const char *path)
 {
 	char *fixed, *raw;
 	int ret = -1;
@@ -122,11 +122,11 @@ static int add_path(struct json_object *o, const char *key, const char *raw_key,
 	if (!path)
 		return 0;
 	if (utf8_valid(path))
-		return add_string(o, key, path);
+		return json_add_string(o, key, path);
 	fixed = utf8_repair(path);
 	raw = base64(path);
 	if (fixed && raw)
-		ret = add_string(o, key, fixed) || add_string(o, raw_key, raw);
+		ret = json_add_string(o, key, fixed) || json_add_string(o, raw_key, raw);
 	free(fixed);
 	free(raw);
 	return ret;
@@ -141,15 +141,15 @@ static int add_time(struct json_object *o, const struct timespec *now)
 	gmtime_r(&now->tv_sec, &tm);
 	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(text + n, sizeof(text) - n, ".%09ldZ", now->tv_nsec);
-	return add_string(o, "time", text);
+	return json_add_string(o, "time", text);
 }
 
-static int add_events(struct json_object *o, uint64_t mask)
+int json_add_events(struct json_object *o, uint64_t mask)
 {
 	struct json_object *names = json_object_new_array(), *value;
 	const char *name;
 
-	if (add(o, "events", names))
+	if (json_add(o, "events", names))
 		return -1;
 	for (size_t i = 0; (name = event_name(mask, i)); i++) {
 		value = json_object_new_string(name);
@@ -164,17 +164,17 @@ static int add_events(struct json_object *o, uint64_t mask)
 static int fill(struct json_object *o, const struct line *line, uint64_t seq,
 		const struct timespec *now)
 {
-	return add(o, "schema", json_object_new_int(OUTPUT_SCHEMA)) ||
-	       add_string(o, "type", line->mask & FAN_Q_OVERFLOW ? "overflow" : "event") ||
-	       add(o, "seq", json_object_new_uint64(seq)) ||
+	return json_add(o, "schema", json_object_new_int(OUTPUT_SCHEMA)) ||
+	       json_add_string(o, "type", line->mask & FAN_Q_OVERFLOW ? "overflow" : "event") ||
+	       json_add(o, "seq", json_object_new_uint64(seq)) ||
 	       add_time(o, now) ||
-	       add_string(o, "origin", line->remote ? "remote" : "local") ||
-	       add_events(o, line->mask) ||
-	       (line->pid && add(o, "pid", json_object_new_int(line->pid))) ||
-	       add_path(o, "path", "path_base64", line->path) ||
-	       add_path(o, "new_path", "new_path_base64", line->new_path) ||
-	       (line->synthetic && add(o, "synthetic", json_object_new_boolean(1))) ||
-	       (line->gone && add(o, "gone", json_object_new_boolean(1)));
+	       json_add_string(o, "origin", line->remote ? "remote" : "local") ||
+	       json_add_events(o, line->mask) ||
+	       (line->pid && json_add(o, "pid", json_object_new_int(line->pid))) ||
+	       json_add_path(o, "path", "path_base64", line->path) ||
+	       json_add_path(o, "new_path", "new_path_base64", line->new_path) ||
+	       (line->synthetic && json_add(o, "synthetic", json_object_new_boolean(1))) ||
+	       (line->gone && json_add(o, "gone", json_object_new_boolean(1)));
 }
 
 char *json_line(const struct line *line, uint64_t seq, const struct timespec *now)

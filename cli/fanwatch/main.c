@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "probe.h"
 #include "run.h"
 #include "signals.h"
 #include "watch.h"
@@ -62,6 +63,8 @@ int main(int argc, char **argv)
 	case PARSED_RUN:
 		break;
 	}
+	if (o.probe)
+		return probe(&o);
 	raise_descriptor_limit();
 	if (signals_init() || watch_open(&w, &o))
 		return STATUS_ERROR;

@@ -12,6 +12,7 @@
 
 static const char help[] =
 "Usage: fanwatch [-r] [-e EVENTS] [--local|--remote] [--json] [-t S] PATH...\n"
+"       fanwatch --probe [--local|--remote] [--json] PATH...\n"
 "Print what happens to files, and whether this machine or another one did it.\n"
 "\n"
 "  -r, --recursive       watch directories with all that is below them\n"
@@ -19,6 +20,7 @@ static const char help[] =
 "      --local           only local events\n"
 "      --remote          only remote events; an error where there are none\n"
 "      --json            one JSON object a line\n"
+"      --probe           say which events the paths can have, and why not others\n"
 "  -t, --timeout S       end with status 2 after S seconds without an event\n"
 "  -h, --help            print this\n"
 "      --version         print the version\n"
@@ -27,7 +29,7 @@ static const char help[] =
 "default), OPEN OPEN_EXEC ACCESS CLOSE_NOWRITE MOVED_FROM MOVED_TO; CLOSE MOVE ALL.\n"
 "Exit status: 0 ended by a signal, 1 error, 2 timeout.  See fanwatch(1).\n";
 
-enum { OPT_LOCAL = 256, OPT_REMOTE, OPT_JSON, OPT_VERSION };
+enum { OPT_LOCAL = 256, OPT_REMOTE, OPT_JSON, OPT_PROBE, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "recursive", no_argument, NULL, 'r' },
@@ -35,6 +37,7 @@ static const struct option long_options[] = {
 	{ "local", no_argument, NULL, OPT_LOCAL },
 	{ "remote", no_argument, NULL, OPT_REMOTE },
 	{ "json", no_argument, NULL, OPT_JSON },
+	{ "probe", no_argument, NULL, OPT_PROBE },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -100,6 +103,9 @@ static enum parsed parse_one(struct options *o, int opt)
 		return PARSED_RUN;
 	case OPT_JSON:
 		o->json = true;
+		return PARSED_RUN;
+	case OPT_PROBE:
+		o->probe = true;
 		return PARSED_RUN;
 	case 'h':
 		return print_and_end(help);

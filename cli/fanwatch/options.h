@@ -8,6 +8,7 @@
 struct options {
 	bool recursive;
 	bool json;
+	bool probe;		/* say what could be watched, and end */
 	bool local;		/* show local events */
 	bool remote;		/* show remote events */
 	uint64_t events;

@@ -77,6 +77,17 @@ static int put_name(struct output *out, const char *name)
 	return 0;
 }
 
+char *output_escape(const char *name)
+{
+	struct output out = { 0 };
+
+	if (put_name(&out, name) || put(&out, "", 1)) {
+		free(out.buf);
+		return NULL;
+	}
+	return out.buf;
+}
+
 static int put_text(struct output *out, const struct line *line, const struct timespec *now)
 {
 	char events[256], head[320];

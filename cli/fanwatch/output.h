@@ -33,4 +33,7 @@ int output_line(struct output *out, const struct line *line);
 
 void output_free(struct output *out);
 
+/* The name as a line of text has it, for free(); NULL without memory */
+char *output_escape(const char *name);
+
 #endif

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "names.h"
@@ -216,12 +217,14 @@ int tree_enter(struct watch *w, const char *path, bool remote)
 
 int tree_rescan(struct watch *w, bool remote)
 {
+	struct statfs fs;
 	int ret = 0;
 
 	for (struct root *r = w->roots; r && ret >= 0; r = r->next) {
 		struct scan s = { .w = w, .report = true, .rescan = true, .remote = remote };
 
-		if (r->mode == ROOT_TREE && !access(r->path, F_OK))
+		/* Asks the server itself, which may be gone */
+		if (r->mode == ROOT_TREE && !statfs(r->path, &fs))
 			ret = scan_path(&s, AT_FDCWD, r->path, r->path, true);
 	}
 	return ret;
