@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-#   make demo     show remote and local events in a virtual machine
+#   make demo     show remote and local events
 #   make check    run the tests
 #   make          build the library, fanmirror and fanwatch
 #   make help     the other targets
@@ -87,6 +87,9 @@ programs := $(if $(fanmirror_src),$(B)/bin/fanmirror) $(if $(fanwatch_src),$(B)/
 unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
 fanmirror_test_bin := $(fanmirror_test_src:tests/fanmirror/%.c=$(B)/tests/fanmirror/%)
 ltp_bin := $(ltp_src:tests/ltp/%.c=$(B)/tests/ltp/%)
+# the same by the library and the event queue: those whose only server is fanmirror
+queue_bin := $(patsubst tests/ltp/%.c,$(B)/tests/queue/%,$(shell \
+	grep -L '"rawfuse.h"' $$(grep -l '"mirror.h"' $(ltp_src))))
 # libfuse's own example, a server that knows nothing of us
 stock_src := $(wildcard /usr/share/doc/libfuse3-dev/examples/passthrough_ll.c)
 stock_bin := $(if $(stock_src),$(B)/bin/passthrough_ll)
@@ -97,7 +100,7 @@ parts := $(if $(fanmirror_src),$(B)/lib/parts/fanmirror.a) $(if $(fanwatch_src),
 .PHONY: all tests examples
 all: $(libraries) $(pc_files) $(programs) examples
 examples: $(example_bin)
-tests: $(unit_bin) $(fanmirror_test_bin) $(ltp_bin) $(stock_bin)
+tests: $(unit_bin) $(fanmirror_test_bin) $(ltp_bin) $(queue_bin) $(stock_bin)
 
 # ---- compile
 $(server_obj) $(fanmirror_obj): ALL_CFLAGS += $(FUSE_CFLAGS)
@@ -186,7 +189,10 @@ $(fanmirror_test_bin): LIBS = $(FUSE_LIBS)
 $(B)/tests/fanmirror/%: $(B)/obj/tests/fanmirror/%.o $(parts) $(server_a)
 	$(program)
 $(ltp_bin): LIBS = $(FUSE_LIBS)
-$(B)/tests/ltp/%: $(B)/obj/tests/ltp/%.o $(ltp_lib_obj)
+$(B)/tests/ltp/%: $(B)/obj/tests/ltp/%.o $(filter-out %/fan_queue.o,$(ltp_lib_obj))
+	$(program)
+$(queue_bin): LIBS = $(FUSE_LIBS) -Wl,--wrap=close
+$(B)/tests/queue/%: $(B)/obj/tests/ltp/%.o $(filter-out %/fan_kernel.o,$(ltp_lib_obj)) $(client_a)
 	$(program)
 $(example_bin): LIBS = $(FUSE_LIBS)
 $(B)/examples/%: $(B)/obj/examples/%.o $(client_a) $(server_a)
@@ -208,7 +214,7 @@ kernel-matrix:
 	+@kernel/build build-matrix
 
 # ---- demo and tests. The packages come first, since all else is built with them
-.PHONY: deps demo check check-unit check-vm check-debug lint
+.PHONY: deps demo demo-kernel check check-unit check-vm check-debug lint
 deps:
 	@scripts/install-deps
 
@@ -218,8 +224,11 @@ define with_deps
 endef
 
 demo:
-	$(call with_deps,all kernel)
+	$(call with_deps,all)
 	@tests/demo
+demo-kernel:
+	$(call with_deps,all kernel)
+	@tests/demo --kernel
 check:
 	$(call with_deps,all tests kernel)
 	@tests/run-all
@@ -270,7 +279,8 @@ distclean:
 help:
 	@printf '%s\n' \
 		'all (default)      the library, fanmirror, fanwatch and the examples' \
-		'demo               local and remote events in a virtual machine' \
+		'demo               local and remote events, on this machine' \
+		'demo-kernel        the same in a virtual machine with the patched kernel' \
 		'check              all tests; check-unit, check-vm: one part; check-debug: under the debug kernel' \
 		'lint               static checks of C, shell and man pages' \
 		'kernel             the patched kernel; kernel-debug: with KASAN, lockdep and more' \

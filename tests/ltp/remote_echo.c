@@ -194,7 +194,13 @@ static void test_marks(const char *what, unsigned int init, unsigned int type)
 	tst_res(TINFO, "%s", what);
 	whole = fs;
 	group = fan_open(FAN_DFID_NAME_FID | init);
-	fan_add(group, type, ON_DIR, path);
+	if (fan_mark(group, FAN_MARK_ADD | type, ON_DIR, path)) {
+		if (errno != ENODEV)
+			tst_brk(TBROK, "%s: %s", what, strerror(errno));
+		tst_res(TCONF, "%s: this kernel gives FUSE no fsid", what);
+		close(group);
+		return;
+	}
 	if (!init)
 		fan_add(group, fs ? FAN_MARK_REMOTE_FILESYSTEM :
 			FAN_MARK_REMOTE_INODE, ON_DIR, path);

@@ -226,7 +226,20 @@ static void test_file(void)
 	SAFE(unlink("src/a/f"));
 	TOLD_NOTHING(&sync_, group, "what was moved there is another object");
 
-	/* A symlink: it, not what it names */
+	close(group);
+}
+
+/* It, not what it names */
+static void test_symlink(void)
+{
+	int group = fan_open(FAN_REPORT_FID);
+	struct fid f;
+
+	if (!fan_by_kernel) {
+		tst_res(TCONF, "an event queue cannot mark a symlink");
+		close(group);
+		return;
+	}
 	SAFE(mknod("src/a/target", S_IFREG | 0644, 0));
 	SAFE(symlink("target", "src/a/s"));
 	settle();
@@ -435,6 +448,7 @@ static void test_all(void)
 {
 	test_directory();
 	test_file();
+	test_symlink();
 	test_filesystem();
 	test_evicted();
 	test_open_by_handle();

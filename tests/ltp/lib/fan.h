@@ -92,6 +92,18 @@ bool fid_equal(const struct fid *a, const struct fid *b);
 int fid_open(const char *mnt, const struct fid *fid, int flags);
 const char *fid_str(const struct fid *fid);
 
+/*
+ * Under all of these: fan_kernel.c has the system calls; fan_queue.c instead does
+ * the same by the library, for the event queue of a stock kernel
+ */
+/* How fanmirror is mounted: without remote events nothing makes its caches stale */
+extern const char *const fan_mount_options;
+/* Whether the kernel has the remote marks: an event queue has no symlinks and a bound of its own */
+extern const bool fan_by_kernel;
+
+bool fan_read_one(int fd, struct fan_event *event);
+void fan_forget(int fd);	/* what was read from an earlier descriptor */
+
 /* Takes out what is queued now.  At most max events, else TBROK */
 unsigned int fan_read(int fd, struct fan_event *events, unsigned int max);
 /* Reads one event, waits for it at most ms; false: none */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #define TST_NO_MAIN
 #include "mirror.h"
+#include "fan.h"
 
 #include <signal.h>
 #include <sys/mount.h>
@@ -24,7 +25,7 @@ struct mirror mirror_start(const char *source, const char *mnt)
 	m.pid = tst_fork();
 	if (!m.pid) {
 		execl(program, "fanmirror", source, mnt, "-f", "-o",
-		      "attr_timeout=3600,entry_timeout=3600", NULL);
+		      fan_mount_options, NULL);
 		_exit(127);
 	}
 	if (!TST_POLL((!stat(mnt, &after) && after.st_dev != before.st_dev) ||
