@@ -210,7 +210,7 @@ static uint64_t rename_bits(const struct record *r, bool from, bool to)
 		bits |= FAN_MOVED_FROM;
 	if (to)
 		bits |= FAN_MOVED_TO;
-	if (from && to)
+	if (from || to)
 		bits |= FAN_RENAME;
 	return bits;
 }
@@ -231,13 +231,10 @@ static void report(struct watcher *w, struct scene *scene, bool from, bool to)
 	if (from)
 		set_entry(&event.dir, &event.name, &event.namelen, scene->dir,
 			  r->name);
-	if (to && from)
+	if (to)
 		set_entry(&event.dir2, &event.name2, &event.name2len,
 			  scene->dir2, r->name2);
-	else if (to)
-		set_entry(&event.dir, &event.name, &event.namelen, scene->dir2,
-			  r->name2);
-	else if (!from)
+	if (!from && !to)
 		event.mask &= ~(uint64_t)DIRENT_BITS;
 	if (event.mask)
 		fanr_server_event(w->m->server, &event);

@@ -264,7 +264,7 @@ static void test_filesystem(void)
 {
 	uint64_t mask = FILE_EVENTS | DIR_EVENTS | SELF_EVENTS | FAN_RENAME | FAN_ONDIR;
 	int group = fan_open(FAN_DFID_NAME_FID), fd;
-	struct fid deep, f, d, s, over;
+	struct fid deep, f, d, s, over, in;
 
 	tst_res(TINFO, "remote filesystem mark");
 	SAFE(mkdir("src/a/deep", 0755));
@@ -354,8 +354,20 @@ static void test_filesystem(void)
 	/* Outside of what is exported */
 	SAFE(mkdir("outside", 0755));
 	SAFE(mknod("outside/x", S_IFREG | 0644, 0));
-	SAFE(unlink("outside/x"));
 	TOLD_NOTHING(&sync_, group, "changes beside the export");
+	/* The side that is inside is told */
+	SAFE(rename("outside/x", "src/b/in"));
+	in = fid_of("mnt/b/in");
+	TOLD(&sync_, group, "moved in",
+	     { FAN_RENAME, REMOTE, 0, { NEW_(&fb, "in") } },
+	     { FAN_MOVED_TO, REMOTE, 0, { NAME_(&fb, "in") } },
+	     { FAN_MOVE_SELF, REMOTE, 0, { FID_(&in) } });
+	SAFE(rename("src/b/in", "outside/x"));
+	TOLD(&sync_, group, "moved out",
+	     { FAN_RENAME, REMOTE, 0, { OLD_(&fb, "in") } },
+	     { FAN_MOVED_FROM, REMOTE, 0, { NAME_(&fb, "in") } },
+	     { FAN_MOVE_SELF, REMOTE, 0, { FID_(&in) } });
+	SAFE(unlink("outside/x"));
 	close(group);
 
 	group = fan_open(FAN_DFID_NAME_FID);

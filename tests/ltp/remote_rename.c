@@ -127,6 +127,36 @@ static void test_directories(void)
 	close(group);
 }
 
+/* What the server does not serve, or does not know, is not there */
+static void test_one_side(void)
+{
+	uint64_t mask = FAN_RENAME | FAN_MOVED_FROM | FAN_MOVED_TO;
+	int fs = fan_open(FAN_DFID_NAME_FID), dir = fan_open(FAN_DFID_NAME);
+	int other = fan_open(FAN_DFID_NAME);
+
+	fan_add(fs, FAN_MARK_REMOTE_FILESYSTEM, mask, "mnt");
+	fan_add(dir, FAN_MARK_REMOTE_INODE, mask, "mnt/a");
+	fan_add(other, FAN_MARK_REMOTE_INODE, mask, "mnt/b");
+	RF_SEND(rf, .mask = FAN_RENAME | FAN_MOVED_FROM, .nodeid = file, .dir = a, .name = "file");
+	EXPECT(fs, "moved out, filesystem mark",
+	       { FAN_RENAME, REMOTE, 0, { OLD_(&fa, "file") } },
+	       { FAN_MOVED_FROM, REMOTE, 0, { NAME_(&fa, "file") } });
+	EXPECT(dir, "moved out, directory mark",
+	       { FAN_RENAME, REMOTE, 0, { OLD_(&fa, "file") } },
+	       { FAN_MOVED_FROM, REMOTE, 0, { NAME_(&fa, "file") } });
+	RF_SEND(rf, .mask = FAN_RENAME | FAN_MOVED_TO, .nodeid = file, .dir2 = a, .name2 = "in");
+	EXPECT(fs, "moved in, filesystem mark",
+	       { FAN_RENAME, REMOTE, 0, { NEW_(&fa, "in") } },
+	       { FAN_MOVED_TO, REMOTE, 0, { NAME_(&fa, "in") } });
+	EXPECT(dir, "moved in, directory mark",
+	       { FAN_RENAME, REMOTE, 0, { NEW_(&fa, "in") } },
+	       { FAN_MOVED_TO, REMOTE, 0, { NAME_(&fa, "in") } });
+	fan_expect_none(other, "another directory");
+	close(fs);
+	close(dir);
+	close(other);
+}
+
 static void test_self(void)
 {
 	int group = fan_open(FAN_REPORT_FID);
@@ -252,6 +282,7 @@ static void test_all(void)
 	test_filesystem();
 	test_target_fid();
 	test_directories();
+	test_one_side();
 	test_self();
 	test_fid_groups();
 	test_halves();

@@ -25,6 +25,8 @@ static const struct passwd *user;
 
 static void setup(void)
 {
+	struct stat st;
+
 	fan_need_remote();
 	if (access(FUSERMOUNT, X_OK))
 		tst_brk(TCONF, "no " FUSERMOUNT);
@@ -32,6 +34,8 @@ static void setup(void)
 	user = getpwnam("nobody");
 	if (!user)
 		tst_brk(TCONF, "no user nobody");
+	if (stat("/dev/fuse", &st) || (st.st_mode & 06) != 06)
+		tst_brk(TCONF, "/dev/fuse is not for everybody here");
 	SAFE(mkdir("home", 0755));
 	SAFE(chown("home", user->pw_uid, user->pw_gid));
 }
@@ -75,9 +79,11 @@ static void test_directory(void)
 	/* Of a rename this server knows the sides that somebody watches */
 	SAFE(rename("src/d/g", "src/e/g"));
 	TOLD(&sync_, group, "rename out of the directory",
+	     { FAN_RENAME, REMOTE, 0, { OLD_(&fd_, "g") } },
 	     { FAN_MOVED_FROM, REMOTE, 0, { NAME_(&fd_, "g") } });
 	SAFE(rename("src/e/g", "src/d/f"));
 	TOLD(&sync_, group, "rename into the directory",
+	     { FAN_RENAME, REMOTE, 0, { NEW_(&fd_, "f") } },
 	     { FAN_MOVED_TO, REMOTE, 0, { NAME_(&fd_, "f") } });
 	fan_add(group, RI, FAN_RENAME, "mnt/e");
 	SAFE(rename("src/d/f", "src/e/g"));

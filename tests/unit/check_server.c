@@ -461,14 +461,32 @@ START_TEST(bad_events_are_refused)
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);
 	e = event_at(FAN_DELETE_SELF, 0, 5, "a");
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);
-	e = event_at(FAN_RENAME, 10, 5, "a");
+	e = event_at(FAN_RENAME, 10, 0, NULL);
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);
+	e = rename_of(10, 5, 6), e.dir = 0, e.namelen = 0;
+	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);	/* MOVED_FROM */
 	e = event_at(FAN_CREATE, 10, 5, "a"), e.flags = 2;
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);
 	e = event_at(FAN_CREATE, 10, 5, "a"), e.generation = UINT64_C(1) << 32;
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);
 	e = rename_of(10, 5, 6), e.name2len = 0;
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);
+}
+END_TEST
+
+START_TEST(a_rename_may_have_one_side)
+{
+	struct fanr_server_event e = event_at(FAN_RENAME | FAN_MOVED_FROM, 10, 5, "a");
+
+	must_watch(5, FAN_RENAME);
+	ck_assert_uint_eq(sent(&e), FAN_RENAME);
+	e = rename_of(10, 5, 6), e.dir = 0, e.namelen = 0;
+	e.mask = FAN_RENAME | FAN_MOVED_TO;
+	ck_assert_uint_eq(sent(&e), 0);
+	must_watch(6, FAN_MOVED_TO);
+	ck_assert_uint_eq(sent(&e), FAN_MOVED_TO);
+	must_watch(FANR_SERVER_WHOLE, FAN_RENAME);
+	ck_assert_uint_eq(sent(&e), FAN_RENAME | FAN_MOVED_TO);
 }
 END_TEST
 
@@ -947,7 +965,8 @@ static Suite *suite(void)
 		unsupported_events_are_cut, a_refusal_leaves_the_earlier_watch,
 		mask_zero_removes, a_wrong_generation_is_stale,
 		watches_are_bounded, an_event_during_the_watch_call_is_kept,
-		bad_events_are_refused, what_nobody_watches_is_not_sent,
+		bad_events_are_refused, a_rename_may_have_one_side,
+		what_nobody_watches_is_not_sent,
 		a_mask_is_cut_to_what_is_watched, directories_need_ondir,
 		a_rename_is_cut_to_what_each_side_watches,
 		records_are_what_the_wire_says, a_deleted_object_leaves_the_table,

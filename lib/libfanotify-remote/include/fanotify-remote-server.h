@@ -139,12 +139,13 @@ struct fanr_server_event {
 /*
  * Queue an event.  Never waits for the client, copies what it needs.
  *
- * FAN_CREATE, FAN_DELETE, FAN_MOVED_FROM, FAN_MOVED_TO need dir and name,
- * FAN_RENAME dir2 and name2 too, FAN_DELETE_SELF and FAN_MOVE_SELF the object.
+ * FAN_CREATE, FAN_DELETE, FAN_MOVED_FROM need dir and name, FAN_MOVED_TO and
+ * FAN_RENAME one of the sides, FAN_DELETE_SELF and FAN_MOVE_SELF the object.
  * A rename is one event: all of FAN_RENAME | FAN_MOVED_FROM | FAN_MOVED_TO |
  * FAN_MOVE_SELF that happened; MOVED_FROM is reported at (dir, name), MOVED_TO
- * at (dir2, name2).  One that crosses the border of what is served is a
- * MOVED_FROM or a MOVED_TO at (dir, name), without the other side.
+ * at (dir2, name2).  One that crosses the border of what is served has the side
+ * inside alone: FAN_RENAME | FAN_MOVED_FROM at (dir, name), or FAN_RENAME |
+ * FAN_MOVED_TO at (dir2, name2).
  * FAN_DELETE_SELF says that the object is gone for good: its watch leaves the
  * table, and ops->watch is not called for that.
  *

@@ -31,9 +31,9 @@ static bool good_event(const struct fanr_server_event *event)
 	if (!good_entry(event->dir, event->name, event->namelen) ||
 	    !good_entry(event->dir2, event->name2, event->name2len))
 		return false;
-	if (event->mask & FANR_DIRENT_BITS && !event->dir)
+	if (event->mask & FANR_DIRENT_BITS & ~(FAN_RENAME | FAN_MOVED_TO) && !event->dir)
 		return false;
-	if (event->mask & FAN_RENAME && !event->dir2)
+	if (event->mask & (FAN_RENAME | FAN_MOVED_TO) && !event->dir && !event->dir2)
 		return false;
 	return !(event->mask & FANR_SELF_BITS) || event->nodeid;
 }
