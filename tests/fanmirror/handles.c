@@ -59,6 +59,7 @@ int main(int argc, char **argv)
 	parent = strdup(path);
 	*strrchr(parent, '/') = '\0';
 	mount = open(getenv("MNT") ? getenv("MNT") : parent, O_RDONLY | O_DIRECTORY);
+	free(parent);
 	if (argc > 2) {
 		puts("ready");
 		fflush(stdout);
