@@ -67,7 +67,7 @@ static void writer(const struct plan *plan, unsigned int w)
 		if (plan->paced && !may_write(w, i) &&
 		    !TST_POLL(may_write(w, i), 20000))
 			_exit(1);
-		snprintf(path, sizeof(path), "src/%zd-%u/%u-%u", plan - plans, w,
+		snprintf(path, sizeof(path), "src/%td-%u/%u-%u", plan - plans, w,
 			 w, i);
 		SAFE(mknod(path, S_IFREG | 0600, 0));
 	}
@@ -141,9 +141,9 @@ static int mark_all(const struct plan *plan)
 	char path[64];
 
 	for (unsigned int w = 0; w < WRITERS; w++) {
-		snprintf(path, sizeof(path), "src/%zd-%u", plan - plans, w);
+		snprintf(path, sizeof(path), "src/%td-%u", plan - plans, w);
 		SAFE(mkdir(path, 0755));
-		snprintf(path, sizeof(path), "mnt/%zd-%u", plan - plans, w);
+		snprintf(path, sizeof(path), "mnt/%td-%u", plan - plans, w);
 		if (plan->type == FAN_MARK_REMOTE_INODE)
 			fan_add(group, plan->type, FAN_CREATE, path);
 	}
@@ -195,7 +195,7 @@ static void read_rest(int group, struct count *c, const struct plan *plan)
 	for (unsigned int i = 0; c->ended < WRITERS && tst_now() < until; i++) {
 		c->ended = 0;
 		for (unsigned int w = 0; w < WRITERS; w++) {
-			snprintf(path, sizeof(path), "src/%zd-%u/end-%u", plan - plans,
+			snprintf(path, sizeof(path), "src/%td-%u/end-%u", plan - plans,
 				 w, i);
 			SAFE(mknod(path, S_IFREG | 0600, 0));
 		}

@@ -357,10 +357,11 @@ static uint64_t next_bits(uint64_t left)
 		EVENT_BITS & ~(uint64_t)(ENTRY_BITS | SELF_BITS), SELF_BITS,
 	};
 
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		if (left & order[i])
-			return left & order[i];
-	return 0;
+	uint64_t bits = 0;
+
+	for (size_t i = 0; !bits && i < sizeof(order) / sizeof(order[0]); i++)
+		bits = left & order[i];
+	return bits;
 }
 
 static const char *copy_name(char *to, const unsigned char *name, size_t len, uint32_t *name_len)

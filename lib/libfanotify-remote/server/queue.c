@@ -121,14 +121,15 @@ void fanr_queue_consume(struct fanr_queue *queue, const struct fanr_view *view)
 		queue->overflow = false;
 		return;
 	}
+	if (!chunk)
+		return;
 	chunk->done += view->len;
 	chunk->done_count += view->count;
 	queue->events -= view->count;
 	if (chunk->done < chunk->len)
 		return;
-	chunk = fanr_queue_take(queue);
 	queue->overflow = chunk->overflow;
-	free(chunk);
+	free(fanr_queue_take(queue));
 }
 
 void fanr_queue_untake(struct fanr_queue *queue, struct fanr_chunk *chunk)
