@@ -43,7 +43,7 @@ struct options {
 	const char *shares[LIST_MAX], *extra[LIST_MAX];
 	int nshares, nextra;
 	double timeout, boot_timeout;
-	bool kvm, interactive, forward_stdin, leaks;
+	bool kvm, icount, interactive, forward_stdin, leaks;
 	char **command;
 };
 
@@ -243,6 +243,50 @@ static void arg_socket(struct args *a, const char *id, int fd)
 	arg(a, "socket,id=%s,fd=%d", id, fd);
 }
 
+/*
+ * The rate of the time stamp counter, or 0.  Under emulation the guest sees this
+ * machine's own counter, but cannot measure it: the timer that it would measure it
+ * by is too late too often, and all that is left to it is a clock of 4 ms.
+ */
+static unsigned long tsc_khz(void)
+{
+#ifdef __x86_64__
+	double start, end;
+	uint64_t tsc;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool steady = false;
+
+	while (f && !steady && getline(&line, &size, f) > 0)
+		steady = !strncmp(line, "flags", 5) && strstr(line, " constant_tsc") &&
+			 strstr(line, " nonstop_tsc");
+	free(line);
+	if (f)
+		fclose(f);
+	if (!steady)
+		return 0;
+	start = now();
+	tsc = __builtin_ia32_rdtsc();
+	do
+		end = now();
+	while (end - start < 0.02);
+	return (__builtin_ia32_rdtsc() - tsc) / (end - start) / 1000;
+#else
+	return 0;
+#endif
+}
+
+static const char *clock_append(void)
+{
+	static char text[64];
+	unsigned long khz = tsc_khz();
+
+	if (khz)
+		snprintf(text, sizeof(text), "tsc_early_khz=%lu tsc=reliable ", khz);
+	return text;
+}
+
 static void qemu_args(const struct options *o, struct args *a, const int fds[3])
 {
 	int i;
@@ -256,7 +300,11 @@ static void qemu_args(const struct options *o, struct args *a, const int fds[3])
 	arg(a, "-machine");
 	arg(a, "pc,usb=off,graphics=off");
 	arg(a, "-accel");
-	arg(a, "%s", o->kvm ? "kvm" : "tcg,thread=multi");
+	arg(a, "%s", o->kvm ? "kvm" : o->icount ? "tcg,thread=single" : "tcg,thread=multi");
+	if (o->icount) {
+		arg(a, "-icount");
+		arg(a, "shift=0,sleep=off");
+	}
 	arg(a, "-cpu");
 	arg(a, "%s", o->kvm ? "host" : "max,la57=off");
 	arg(a, "-smp");
@@ -268,7 +316,8 @@ static void qemu_args(const struct options *o, struct args *a, const int fds[3])
 	arg(a, "-initrd");
 	arg(a, "%s", make_initrd(o));
 	arg(a, "-append");
-	arg(a, "console=ttyS0 panic=-1 reboot=t nokaslr mitigations=off loglevel=7 printk.devkmsg=on rdinit=/init %s", o->append);
+	arg(a, "console=ttyS0 panic=-1 reboot=t nokaslr mitigations=off loglevel=7 printk.devkmsg=on rdinit=/init "
+	    "%s%s", o->kvm || o->icount ? "" : clock_append(), o->append);
 	arg_share(a, "host", "/", ",readonly=on");
 	for (i = 0; i < o->nshares; i++) {
 		char tag[16];
@@ -618,7 +667,7 @@ static void parse(struct options *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+k:r:o:m:c:t:b:a:w:q:d:Kisl")) != -1) {
+	while ((c = getopt(argc, argv, "+k:r:o:m:c:t:b:a:w:q:d:KIisl")) != -1) {
 		switch (c) {
 		case 'k': o->kernel = optarg; break;
 		case 'r': o->initramfs = optarg; break;
@@ -638,6 +687,7 @@ static void parse(struct options *o, int argc, char **argv)
 				o->extra[o->nextra++] = optarg;
 			break;
 		case 'K': o->kvm = true; break;
+		case 'I': o->icount = true; break;
 		case 'i': o->interactive = true; break;
 		case 's': o->forward_stdin = true; break;
 		case 'l': o->leaks = true; break;
