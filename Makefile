@@ -49,6 +49,8 @@ FUSE_CFLAGS = $(call once,FUSE_CFLAGS,$(call pkg,fuse3,--cflags))
 FUSE_LIBS = $(call once,FUSE_LIBS,$(call pkg,fuse3,--libs))
 JSON_CFLAGS = $(call once,JSON_CFLAGS,$(call pkg,json-c,--cflags))
 JSON_LIBS = $(call once,JSON_LIBS,$(call pkg,json-c,--libs))
+FANWATCH_LIBS = $(JSON_LIBS) $(call once,NCURSES_LIBS,$(call pkg,ncursesw,--libs)) \
+	$(call once,AUDIT_LIBS,$(call pkg,audit,--libs)) $(call once,CAPNG_LIBS,$(call pkg,libcap-ng,--libs))
 CHECK_LIBS = $(call once,CHECK_LIBS,$(call pkg,check,--libs))
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -Wall -Wextra $(WARN_ERROR) -fPIC -pthread \
@@ -83,7 +85,8 @@ client_a := $(if $(client_src),$(B)/lib/libfanotify-remote.a)
 server_a := $(if $(server_src),$(B)/lib/libfanotify-remote-server.a)
 libraries := $(foreach a,$(client_a) $(server_a),$(a) $(a:.a=.so) $(a:.a=.so.$(SOVERSION)))
 pc_files := $(patsubst $(LIB)/%.in,$(B)/lib/pkgconfig/%,$(wildcard $(LIB)/*.pc.in))
-programs := $(if $(fanmirror_src),$(B)/bin/fanmirror) $(if $(fanwatch_src),$(B)/bin/fanwatch)
+# fanotifywait: fanwatch, as inotifywait
+programs := $(if $(fanmirror_src),$(B)/bin/fanmirror) $(if $(fanwatch_src),$(B)/bin/fanwatch $(B)/bin/fanotifywait)
 unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
 fanmirror_test_bin := $(fanmirror_test_src:tests/fanmirror/%.c=$(B)/tests/fanmirror/%)
 ltp_bin := $(ltp_src:tests/ltp/%.c=$(B)/tests/ltp/%)
@@ -179,10 +182,12 @@ endef
 $(B)/bin/fanmirror: LIBS = $(FUSE_LIBS)
 $(B)/bin/fanmirror: $(fanmirror_obj) $(server_a)
 	$(program)
-$(B)/bin/fanwatch: LIBS = $(JSON_LIBS)
+$(B)/bin/fanwatch: LIBS = $(FANWATCH_LIBS)
 $(B)/bin/fanwatch: $(fanwatch_obj) $(client_a)
 	$(program)
-$(unit_bin): LIBS = $(CHECK_LIBS) $(FUSE_LIBS) $(JSON_LIBS)
+$(B)/bin/fanotifywait: $(B)/bin/fanwatch
+	@ln -sf $(<F) $@
+$(unit_bin): LIBS = $(CHECK_LIBS) $(FUSE_LIBS) $(FANWATCH_LIBS)
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(unit_lib_obj) $(parts) $(client_a) $(server_a)
 	$(program)
 $(fanmirror_test_bin): LIBS = $(FUSE_LIBS)
@@ -251,7 +256,7 @@ man_dest = $(call dest,$(MANDIR)/man$(subst .,,$(suffix $(1)))/$(notdir $(1)))
 
 install: $(libraries) $(pc_files) $(programs)
 	@install -d $(call dest,$(BINDIR)) $(call dest,$(LIBDIR)/pkgconfig) $(call dest,$(INCLUDEDIR))
-	$(if $(strip $(programs)),@install $(programs) $(call dest,$(BINDIR)))
+	$(if $(strip $(programs)),@cp -dp --no-preserve=ownership $(programs) $(call dest,$(BINDIR)))
 	$(if $(strip $(libraries)),@cp -dp --no-preserve=ownership $(libraries) $(call dest,$(LIBDIR)))
 	$(if $(pc_files),@install -m 644 $(pc_files) $(call dest,$(LIBDIR)/pkgconfig))
 	$(if $(headers),@install -m 644 $(headers) $(call dest,$(INCLUDEDIR)))

@@ -43,8 +43,12 @@ static char *label_of(const struct watch *w, const char *path)
 
 int watch_print(struct watch *w, struct line *line)
 {
+	const struct root *r = line->path ? watch_root(w, line->path) : NULL;
 	char *label = NULL, *new_label = NULL;
-	int ret = -ENOMEM;
+	int ret;
+
+	clock_gettime(CLOCK_REALTIME, &line->time);
+	line->root = r && !strcmp(r->path, line->path);
 
 	if (line->path && !(label = label_of(w, line->path)))
 		goto out_free_labels;
@@ -53,17 +57,14 @@ int watch_print(struct watch *w, struct line *line)
 	line->path = label;
 	line->new_path = new_label;
 	ret = output_line(&w->out, line);
+	free(label);
+	free(new_label);
+	return ret;
 
 out_free_labels:
 	free(label);
 	free(new_label);
-	if (ret == -ENOMEM)
-		return no_memory();
-	if (ret && ret != -EPIPE) {
-		fprintf(stderr, "fanwatch: standard output: %s\n", strerror(-ret));
-		return -1;
-	}
-	return ret;
+	return no_memory();
 }
 
 /* ---- Found by a scan --------------------------------------------------- */
@@ -71,8 +72,8 @@ out_free_labels:
 static int print_found(struct watch *w, struct found *found)
 {
 	struct line line = {
+		.type = LINE_SYNTHETIC,
 		.remote = found->remote,
-		.synthetic = true,
 		.mask = FAN_CREATE | (found->directory ? FAN_ONDIR : 0),
 		.path = found->path,
 	};
@@ -251,7 +252,11 @@ static bool is_last_unlink(const struct happening *h)
 
 static int overflow(struct watch *w, const struct fanr_event *ev)
 {
-	struct line line = { .remote = ev->origin == FANR_REMOTE, .mask = FAN_Q_OVERFLOW };
+	struct line line = {
+		.type = LINE_OVERFLOW,
+		.remote = ev->origin == FANR_REMOTE,
+		.mask = FAN_Q_OVERFLOW,
+	};
 	int ret = watch_print(w, &line);
 
 	return ret ? ret : tree_rescan(w, line.remote);
@@ -274,6 +279,7 @@ static int print_happening(struct watch *w, const struct happening *h)
 		.path = h->from,
 		.new_path = h->to,
 		.gone = h->state == FANR_PATH_GONE,
+		.ev = h->ev,
 	};
 
 	/* Half a rename is for those who asked for renames */

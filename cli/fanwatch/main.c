@@ -9,7 +9,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "daemon.h"
 #include "options.h"
+#include "privilege.h"
 #include "probe.h"
 #include "run.h"
 #include "signals.h"
@@ -38,37 +40,72 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int watch_and_run(struct watch *w)
+/* What inotifywait says, for those who wait for it */
+static void say_setting_up(const struct options *o)
 {
-	for (char **path = w->o->paths; *path; path++)
+	if (o->style == STYLE_INOTIFYWAIT && !o->quiet)
+		fprintf(stderr, "Setting up watches.%s\n", o->recursive ?
+			"  Beware: since -r was given, this may take a while!" : "");
+}
+
+static int say_ready(struct watch *w)
+{
+	const struct options *o = w->o;
+	struct line ready = { .type = LINE_READY };
+
+	if (!o->quiet)
+		fputs(o->style == STYLE_INOTIFYWAIT ? "Watches established.\n" : "ready\n", stderr);
+	if (watch_print(w, &ready) || output_flush(&w->out))
+		return -1;
+	daemon_ready();
+	return 0;
+}
+
+static int watch_and_run(struct watch *w, const struct identity *id)
+{
+	say_setting_up(w->o);
+	for (char **path = w->o->paths.list; *path; path++)
 		if (watch_add(w, *path))
 			return STATUS_ERROR;
-	fputs("ready\n", stderr);
+	if (privilege_drop(id, w->o->audit) || say_ready(w))
+		return STATUS_ERROR;
 	return run(w);
+}
+
+static int watch(const struct options *o)
+{
+	struct identity id;
+	struct watch w;
+	int status;
+
+	raise_descriptor_limit();
+	if (privilege_find(&id, o->user) || (o->syslog && !o->daemon && daemon_syslog()) ||
+	    (o->daemon && daemon_start()) || signals_init())
+		return STATUS_ERROR;
+	if (watch_open(&w, o))
+		return STATUS_ERROR;
+	status = watch_and_run(&w, &id);
+	watch_close(&w);
+	return status;
 }
 
 int main(int argc, char **argv)
 {
+	int status = STATUS_ERROR;
 	struct options o;
-	struct watch w;
-	int status;
 
 	if (check_descriptors())
 		return STATUS_ERROR;
 	switch (options_parse(&o, argc, argv)) {
 	case PARSED_DONE:
-		return STATUS_OK;
+		status = STATUS_OK;
+		break;
 	case PARSED_BAD:
-		return STATUS_ERROR;
+		break;
 	case PARSED_RUN:
+		status = o.probe ? probe(&o) : watch(&o);
 		break;
 	}
-	if (o.probe)
-		return probe(&o);
-	raise_descriptor_limit();
-	if (signals_init() || watch_open(&w, &o))
-		return STATUS_ERROR;
-	status = watch_and_run(&w);
-	watch_close(&w);
+	options_free(&o);
 	return status;
 }

@@ -31,6 +31,26 @@ static const struct event events[] = {
 	{ "ISDIR", FAN_ONDIR },
 };
 
+/* In the order of inotifywait, as far as several come in one */
+static const struct event inotify_events[] = {
+	{ "CREATE", FAN_CREATE },
+	{ "MOVED_TO", FAN_MOVED_TO },
+	{ "OPEN", FAN_OPEN },
+	{ "OPEN_EXEC", FAN_OPEN_EXEC },
+	{ "ACCESS", FAN_ACCESS },
+	{ "MODIFY", FAN_MODIFY },
+	{ "ATTRIB", FAN_ATTRIB },
+	{ "CLOSE_WRITE,CLOSE", FAN_CLOSE_WRITE },
+	{ "CLOSE_NOWRITE,CLOSE", FAN_CLOSE_NOWRITE },
+	{ "RENAME", FAN_RENAME },
+	{ "MOVED_FROM", FAN_MOVED_FROM },
+	{ "MOVE_SELF", FAN_MOVE_SELF },
+	{ "DELETE", FAN_DELETE },
+	{ "DELETE_SELF", FAN_DELETE_SELF },
+	{ "Q_OVERFLOW", FAN_Q_OVERFLOW },
+	{ "ISDIR", FAN_ONDIR },
+};
+
 static const struct event groups[] = {
 	{ "CLOSE", FAN_CLOSE },
 	{ "MOVE", FAN_MOVE },
@@ -39,12 +59,39 @@ static const struct event groups[] = {
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
+static const struct event *nth(const struct event *table, size_t count, uint64_t mask, size_t i)
+{
+	static const struct event none;
+
+	for (size_t e = 0; e < count; e++)
+		if ((mask & table[e].mask) && i-- == 0)
+			return &table[e];
+	return &none;
+}
+
 const char *event_name(uint64_t mask, size_t i)
 {
-	for (size_t e = 0; e < COUNT(events); e++)
-		if ((mask & events[e].mask) && i-- == 0)
-			return events[e].name;
-	return NULL;
+	return nth(events, COUNT(events), mask, i)->name;
+}
+
+size_t event_count(void)
+{
+	return COUNT(events) - 1;
+}
+
+int event_bit(size_t i)
+{
+	return __builtin_ctzll(events[i].mask);
+}
+
+const char *inotify_name(uint64_t mask, size_t i)
+{
+	return nth(inotify_events, COUNT(inotify_events), mask, i)->name;
+}
+
+uint64_t inotify_event(uint64_t mask, size_t i)
+{
+	return nth(inotify_events, COUNT(inotify_events), mask & ~(uint64_t)FAN_ONDIR, i)->mask;
 }
 
 void event_names(uint64_t mask, char *buf, size_t size)

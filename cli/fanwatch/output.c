@@ -2,139 +2,230 @@
 #include "output.h"
 
 #include <errno.h>
-#include <fanotify-remote.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "json.h"
+#include "auditlog.h"
+#include "exec.h"
 #include "names.h"
+#include "record.h"
+#include "split.h"
+#include "summary.h"
+#include "text.h"
 
-/* CREATE,MODIFY,CLOSE_WRITE fits */
-#define EVENTS_WIDTH	25
+/* Lines are gathered up to here; a batch that is longer is written in parts */
+#define GATHER_MAX	65536
 
-static int reserve(struct output *out, size_t more)
+/* ---- Opening ------------------------------------------------------------- */
+
+static int open_file(struct output *out)
 {
-	size_t size = out->size ? out->size : 1024;
-	char *buf;
+	const char *file = out->o->outfile;
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (out->o->daemon ? O_APPEND : O_TRUNC);
 
-	if (out->len + more <= out->size)
+	out->fd = STDOUT_FILENO;
+	if (!file)
 		return 0;
-	while (size < out->len + more)
-		size *= 2;
-	buf = realloc(out->buf, size);
-	if (!buf)
-		return -ENOMEM;
-	out->buf = buf;
-	out->size = size;
+	out->fd = open(file, flags, 0666);
+	if (out->fd >= 0)
+		return 0;
+	fprintf(stderr, "fanwatch: %s: %s\n", file, strerror(errno));
+	return -1;
+}
+
+static bool wants_colour(int fd)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return isatty(fd) && !(no_color && *no_color);
+}
+
+int output_open(struct output *out, const struct options *o)
+{
+	*out = (struct output){ .o = o, .fd = -1 };
+	if (o->format && format_parse(&out->format, o->format, o->timefmt))
+		return -1;
+	if (open_file(out))
+		return -1;
+	out->text_flags = (wants_colour(out->fd) ? TEXT_COLOUR : 0) | (o->nul ? TEXT_RAW : 0);
+	if (o->summary && !(out->summary = summary_new()))
+		return -1;
+	if (o->exec && !(out->exec = exec_new(o)))
+		return -1;
+	if (o->audit && !(out->audit = auditlog_new()))
+		return -1;
+	if (o->split && !(out->split = split_new(o)))
+		return -1;
 	return 0;
 }
 
-static int put(struct output *out, const char *bytes, size_t len)
+void output_close(struct output *out)
 {
-	int ret = reserve(out, len);
+	split_free(out->split);
+	exec_free(out->exec);
+	auditlog_free(out->audit);
+	summary_free(out->summary);
+	format_free(&out->format);
+	buffer_free(&out->buf);
+	if (out->fd > STDERR_FILENO)
+		close(out->fd);
+	out->fd = -1;
+}
 
-	if (ret)
+/* ---- Printing ------------------------------------------------------------ */
+
+static void end_line(struct output *out)
+{
+	if (out->o->nul)
+		buffer_byte(&out->buf, '\0');
+	else if (!out->o->no_newline)
+		buffer_byte(&out->buf, '\n');
+}
+
+static void print_inotify(struct output *out, const struct line *line)
+{
+	if (out->o->csv)
+		format_csv(&out->buf, line, out->o->style == STYLE_FANWATCH);
+	else
+		format_line(&out->buf, &out->format, line);
+	end_line(out);
+}
+
+/* inotify has an event more for a directory below: that of its own watch */
+static void print_twice(struct output *out, const struct line *line)
+{
+	struct line self = *line;
+	uint64_t event = line->mask & ~(uint64_t)FAN_ONDIR, asked = out->o->events;
+	bool below = out->o->recursive && (line->mask & FAN_ONDIR) && !line->root && line->path;
+
+	self.root = true;
+	if (below && event == FAN_DELETE && (asked & FAN_DELETE_SELF)) {
+		struct names names = line_names(&self);
+
+		self.mask = FAN_DELETE_SELF | (names.slash ? FAN_ONDIR : 0);
+		print_inotify(out, &self);
+	}
+	print_inotify(out, line);
+	if (below && (event & (FAN_OPEN | FAN_ACCESS | FAN_ATTRIB | FAN_CLOSE)))
+		print_inotify(out, &self);
+}
+
+/* What the kernel has joined is apart again, as far as it can be */
+static void print_each(struct output *out, const struct line *line)
+{
+	struct line one = *line;
+	uint64_t event;
+
+	for (size_t i = 0; (event = inotify_event(line->mask, i)); i++) {
+		one.mask = event | (line->mask & FAN_ONDIR);
+		if (event & EVENTS_SELF)
+			one.mask &= line->root ? ~0ULL : ~(uint64_t)FAN_ONDIR;
+		print_twice(out, &one);
+		if (out->o->one)
+			return;
+	}
+}
+
+static void print(struct output *out, const struct line *line)
+{
+	if (out->o->json) {
+		record_put(&out->buf, line, out->seq);
+		end_line(out);
+	} else if (line->type == LINE_READY) {
+		return;
+	} else if (out->o->inotify_lines) {
+		print_each(out, line);
+	} else {
+		text_put(&out->buf, line, out->text_flags);
+		end_line(out);
+	}
+}
+
+static bool is_printed(const struct output *out)
+{
+	return out->o->quiet < 2 && !out->summary && !out->split && (!out->exec || out->o->outfile);
+}
+
+/* ---- Lines --------------------------------------------------------------- */
+
+static int no_memory(void)
+{
+	fputs("fanwatch: out of memory\n", stderr);
+	return -1;
+}
+
+/* A watched directory ends with a slash, as inotifywait's patterns expect it */
+static bool path_allowed(const struct options *o, const struct line *line, const char *path)
+{
+	struct buffer full = { 0 };
+	bool allowed;
+
+	if (paths_cover(&o->excluded, path))
+		return false;
+	if (!o->patterns.count)
+		return true;
+	if (!line->root || !line_names(line).slash)
+		return patterns_allow(&o->patterns, path);
+	buffer_string(&full, path);
+	buffer_put(&full, "/", 2);
+	allowed = !full.failed && patterns_allow(&o->patterns, full.bytes);
+	buffer_free(&full);
+	return allowed;
+}
+
+static bool is_wanted(const struct output *out, const struct line *line)
+{
+	const struct options *o = out->o;
+
+	if (!line->path || line->type == LINE_GONE || (!o->patterns.count && !o->excluded.count))
+		return true;
+	return path_allowed(o, line, line->path) ||
+	       (line->new_path && path_allowed(o, line, line->new_path));
+}
+
+int output_line(struct output *out, const struct line *line)
+{
+	int ret = 0;
+
+	if (!is_wanted(out, line))
+		return 0;
+	out->seq++;
+	if (line->type != LINE_READY)
+		out->events++;
+	if (out->audit)
+		ret = auditlog_line(out->audit, line);
+	if (!ret && out->exec)
+		ret = exec_line(out->exec, line, out->seq);
+	if (!ret && out->summary)
+		ret = summary_line(out->summary, line);
+	if (!ret && out->split)
+		ret = split_line(out->split, line);
+	if (ret || !is_printed(out))
 		return ret;
-	memcpy(out->buf + out->len, bytes, len);
-	out->len += len;
-	return 0;
+	print(out, line);
+	if (out->buf.failed)
+		return no_memory();
+	return out->buf.len < GATHER_MAX ? 0 : output_flush(out);
 }
 
-/* Escapes what would break the line or the terminal, and what is not UTF-8 */
-static int put_name(struct output *out, const char *name)
-{
-	static const char special[] = "\a\b\t\n\v\f\r\\", letter[] = "abtnvfr\\";
-	size_t len;
-
-	if (reserve(out, 4 * strlen(name)))
-		return -ENOMEM;
-	while (*name) {
-		const char *found = strchr(special, *name);
-		char *to = out->buf + out->len;
-
-		len = utf8_length(name);
-		if (found) {
-			to[0] = '\\';
-			to[1] = letter[found - special];
-			out->len += 2;
-			name++;
-		} else if (!len || utf8_is_control(name)) {
-			static const char hex[] = "0123456789abcdef";
-			unsigned char c = *name++;
-
-			memcpy(to, (char[]){ '\\', 'x', hex[c >> 4], hex[c & 15] }, 4);
-			out->len += 4;
-		} else {
-			memcpy(to, name, len);
-			out->len += len;
-			name += len;
-		}
-	}
-	return 0;
-}
-
-char *output_escape(const char *name)
-{
-	struct output out = { 0 };
-
-	if (put_name(&out, name) || put(&out, "", 1)) {
-		free(out.buf);
-		return NULL;
-	}
-	return out.buf;
-}
-
-static int put_text(struct output *out, const struct line *line, const struct timespec *now)
-{
-	char events[256], head[320];
-	struct tm tm;
-	int n, ret;
-
-	event_names(line->mask, events, sizeof(events));
-	localtime_r(&now->tv_sec, &tm);
-	n = snprintf(head, sizeof(head), "%02d:%02d:%02d.%03ld %-6s %-*s", tm.tm_hour, tm.tm_min,
-		     tm.tm_sec, now->tv_nsec / 1000000, line->remote ? "REMOTE" : "LOCAL",
-		     line->path ? EVENTS_WIDTH : 0, events);
-	ret = put(out, head, n);
-	if (!ret && line->path)
-		ret = put(out, " ", 1);
-	if (!ret && line->path)
-		ret = put_name(out, line->path);
-	if (!ret && line->new_path)
-		ret = put(out, " -> ", 4);
-	if (!ret && line->new_path)
-		ret = put_name(out, line->new_path);
-	return ret;
-}
-
-static int put_json(struct output *out, const struct line *line, const struct timespec *now)
-{
-	char *text = json_line(line, out->seq, now);
-	int ret;
-
-	if (!text)
-		return -ENOMEM;
-	ret = put(out, text, strlen(text));
-	free(text);
-	return ret;
-}
+/* ---- Writing ------------------------------------------------------------- */
 
 /* Whoever made the descriptor may have made it non-blocking */
-static int write_all(const char *buf, size_t len)
+static int write_all(int fd, const char *buf, size_t len)
 {
 	ssize_t n;
 
 	while (len) {
-		n = write(STDOUT_FILENO, buf, len);
+		n = write(fd, buf, len);
 		if (n >= 0) {
 			buf += n;
 			len -= n;
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-			poll(&(struct pollfd){ STDOUT_FILENO, POLLOUT, 0 }, 1, -1);
+			poll(&(struct pollfd){ fd, POLLOUT, 0 }, 1, -1);
 		} else if (errno != EINTR) {
 			return -errno;
 		}
@@ -142,24 +233,26 @@ static int write_all(const char *buf, size_t len)
 	return 0;
 }
 
-int output_line(struct output *out, const struct line *line)
+int output_flush(struct output *out)
 {
-	struct timespec now;
 	int ret;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	out->len = 0;
-	out->seq++;
-	ret = out->json ? put_json(out, line, &now) : put_text(out, line, &now);
-	if (!ret)
-		ret = put(out, "\n", 1);
-	if (!ret)
-		ret = write_all(out->buf, out->len);
-	return ret;
+	if (!out->buf.len)
+		return 0;
+	ret = write_all(out->fd, out->buf.bytes, out->buf.len);
+	out->buf.len = 0;
+	if (!ret || ret == -EPIPE)
+		return ret;
+	fprintf(stderr, "fanwatch: %s: %s\n", out->o->outfile ? out->o->outfile : "standard output",
+		strerror(-ret));
+	return -1;
 }
 
-void output_free(struct output *out)
+int output_end(struct output *out)
 {
-	free(out->buf);
-	out->buf = NULL;
+	if (out->summary)
+		summary_print(out->summary, &out->buf, out->o->json);
+	if (out->buf.failed)
+		return no_memory();
+	return output_flush(out);
 }

@@ -1,39 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where the lines go: to the printed stream and, as asked, to a summary, two
+ * columns, a command, the audit log.
+ */
 #ifndef FANWATCH_OUTPUT_H
 #define FANWATCH_OUTPUT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#define OUTPUT_SCHEMA	1
-
-struct line {
-	bool remote;
-	bool synthetic;		/* found by a scan */
-	bool gone;		/* the path is the last known one */
-	uint64_t mask;
-	int pid;		/* 0: unknown */
-	const char *path;	/* NULL: none */
-	const char *new_path;	/* of a rename; NULL: none */
-};
+#include "buffer.h"
+#include "format.h"
+#include "line.h"
+#include "options.h"
 
 struct output {
-	bool json;
-	uint64_t seq;
-	char *buf;
-	size_t len, size;
+	const struct options *o;
+	struct format format;
+	struct buffer buf;	/* lines not yet written */
+	unsigned int text_flags;
+	int fd;
+	uint64_t seq;		/* of records */
+	uint64_t events;	/* that were reported */
+	struct summary *summary;
+	struct exec *exec;
+	struct auditlog *audit;
+	struct split *split;
 };
 
-/*
- * Writes one line with one write(2).  Returns 0 or -errno: -EPIPE says that
- * nobody reads.
- */
+/* These return 0, or -1 after a message, or -EPIPE without one: nobody reads */
+
+/* Opens what the options ask for, so that what cannot be had is said at the start */
+int output_open(struct output *out, const struct options *o);
+
+/* Takes a line, and may keep it until output_flush() */
 int output_line(struct output *out, const struct line *line);
 
-void output_free(struct output *out);
+/* Writes all that it kept.  To be called whenever there is no event now. */
+int output_flush(struct output *out);
 
-/* The name as a line of text has it, for free(); NULL without memory */
-char *output_escape(const char *name);
+/* What comes at the end, such as the summary */
+int output_end(struct output *out);
+
+void output_close(struct output *out);
 
 #endif

@@ -9,14 +9,14 @@
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "buffer.h"
 #include "json.h"
 #include "mounts.h"
 #include "names.h"
-#include "output.h"
+#include "record.h"
 
 struct answer {
 	const char *text, *key;
@@ -57,12 +57,14 @@ static void print_answer(const struct answer *a)
 
 static int print_text(const char *path, const char *type, const struct answer *answers, size_t n)
 {
-	char *text = output_escape(path);
+	struct buffer text = { 0 };
 
-	if (!text)
+	buffer_escaped(&text, path);
+	if (text.failed)
 		return -1;
-	printf("%s%s%s%s\n", text, *type ? " (" : "", type, *type ? ")" : "");
-	free(text);
+	printf("%.*s%s%s%s\n", (int)text.len, text.bytes, *type ? " (" : "", type,
+	       *type ? ")" : "");
+	buffer_free(&text);
 	for (size_t i = 0; i < n; i++)
 		print_answer(&answers[i]);
 	return 0;
@@ -87,7 +89,7 @@ static int add_answer(struct json_object *o, const struct answer *a)
 static int print_json(const char *path, const char *type, const struct answer *answers, size_t n)
 {
 	struct json_object *o = json_object_new_object();
-	int bad = !o || json_add(o, "schema", json_object_new_int(OUTPUT_SCHEMA)) ||
+	int bad = !o || json_add(o, "schema", json_object_new_int(RECORD_SCHEMA)) ||
 		  json_add_string(o, "type", "probe") ||
 		  json_add_path(o, "path", "path_base64", path) ||
 		  json_add_string(o, "filesystem", type);
@@ -95,8 +97,7 @@ static int print_json(const char *path, const char *type, const struct answer *a
 	for (size_t i = 0; i < n && !bad; i++)
 		bad = add_answer(o, &answers[i]);
 	if (!bad)
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-						    JSON_C_TO_STRING_NOSLASHESCAPE));
+		puts(json_text(o));
 	json_object_put(o);
 	return bad ? -1 : 0;
 }
@@ -136,7 +137,7 @@ int probe(const struct options *o)
 {
 	int status = STATUS_OK;
 
-	for (char **path = o->paths; *path; path++)
+	for (char **path = o->paths.list; *path; path++)
 		if (probe_path(o, *path) <= 0)
 			status = STATUS_ERROR;
 	if (fflush(stdout)) {

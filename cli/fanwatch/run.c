@@ -5,21 +5,25 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "exec.h"
 #include "signals.h"
+#include "split.h"
 
 /* Kinds of turns that the loop takes, beside the exit statuses */
 #define GO_ON	(-1)
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
+struct loop {
+	struct watch *w;
+	struct output *out;
+	int64_t idle_end;	/* of --timeout */
+	int64_t end;		/* of --seconds */
+	uint64_t seen;		/* events, when idle_end was set */
+};
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+/* ---- Events ------------------------------------------------------------------ */
 
 /* 1 after an event, 0 if there is none now, -1 or -EPIPE to end */
 static int take_event(struct watch *w)
@@ -41,55 +45,108 @@ static int take_event(struct watch *w)
 	return ret < 0 ? ret : 1;
 }
 
-static int take_events(struct watch *w)
+static bool is_done(const struct loop *l)
+{
+	return signals_came() || (l->w->o->one && l->out->events);
+}
+
+static int take_events(struct loop *l)
 {
 	int ret;
 
 	do {
-		ret = take_event(w);
-	} while (ret > 0 && !signals_came());
-	return ret < 0 ? STATUS_ERROR : GO_ON;
-}
-
-/* Errors are all that is asked of standard output: its reader may go */
-static int wait_for_more(struct watch *w, int64_t deadline)
-{
-	struct pollfd fds[] = {
-		{ .fd = fanr_fd(w->h), .events = POLLIN },
-		{ .fd = signals_fd(), .events = POLLIN },
-		{ .fd = STDOUT_FILENO, .events = 0 },
-	};
-	int64_t left = -1;
-	int n;
-
-	if (deadline >= 0) {
-		left = deadline - now_ms();
-		if (left <= 0)
-			return STATUS_TIMEOUT;
-	}
-	n = poll(fds, sizeof(fds) / sizeof(fds[0]), left);
-	if (n < 0 && errno != EINTR) {
-		perror("fanwatch: poll");
-		return STATUS_ERROR;
-	}
-	if (n > 0 && fds[2].revents)
+		ret = take_event(l->w);
+	} while (ret > 0 && !is_done(l));
+	if (ret < 0 || output_flush(l->out))
 		return STATUS_ERROR;
 	return GO_ON;
 }
 
+/* ---- Waiting ----------------------------------------------------------------- */
+
+static int64_t next_deadline(const struct loop *l)
+{
+	int64_t deadline = clock_earlier(l->idle_end, l->end);
+
+	if (l->out->exec)
+		deadline = clock_earlier(deadline, exec_deadline(l->out->exec));
+	if (l->out->split)
+		deadline = clock_earlier(deadline, split_deadline(l->out->split));
+	return deadline;
+}
+
+static int check_time(const struct loop *l)
+{
+	int64_t now = clock_ms();
+
+	if (l->end >= 0 && now >= l->end)
+		return STATUS_OK;
+	return l->idle_end >= 0 && now >= l->idle_end ? STATUS_TIMEOUT : GO_ON;
+}
+
+/* Errors are all that is asked of standard output: its reader may go */
+static int wait_for_more(struct loop *l)
+{
+	struct pollfd fds[] = {
+		{ .fd = fanr_fd(l->w->h), .events = POLLIN },
+		{ .fd = signals_fd(), .events = POLLIN },
+		{ .fd = l->out->fd, .events = 0 },
+		{ .fd = l->out->exec ? exec_fd(l->out->exec) : -1, .events = POLLIN },
+		{ .fd = l->out->split ? split_fd(l->out->split) : -1, .events = POLLIN },
+	};
+	int64_t deadline = next_deadline(l), left = -1;
+
+	if (deadline >= 0) {
+		left = deadline - clock_ms();
+		left = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : left;
+	}
+	if (poll(fds, sizeof(fds) / sizeof(fds[0]), left) < 0 && errno != EINTR) {
+		perror("fanwatch: poll");
+		return STATUS_ERROR;
+	}
+	return fds[2].revents || (fds[4].revents & ~POLLIN) ? STATUS_ERROR : GO_ON;
+}
+
+/* ---- The loop ---------------------------------------------------------------- */
+
+static int turn(struct loop *l)
+{
+	int status = take_events(l);
+
+	if (status == GO_ON && l->w->o->one && l->out->events)
+		return STATUS_OK;
+	if (l->w->o->timeout_ms >= 0 && l->out->events != l->seen) {
+		l->seen = l->out->events;
+		l->idle_end = clock_ms() + l->w->o->timeout_ms;
+	}
+	if (status == GO_ON && l->out->exec && exec_turn(l->out->exec))
+		return STATUS_ERROR;
+	if (status == GO_ON && l->out->split && !split_turn(l->out->split))
+		return STATUS_OK;
+	if (status == GO_ON)
+		status = check_time(l);
+	if (status == GO_ON && !signals_came())
+		status = wait_for_more(l);
+	return status;
+}
+
 int run(struct watch *w)
 {
-	int timeout = w->o->timeout_ms, status = GO_ON;
-	int64_t deadline = timeout < 0 ? -1 : now_ms() + timeout;
-	uint64_t printed;
+	const struct options *o = w->o;
+	struct loop l = {
+		.w = w,
+		.out = &w->out,
+		.idle_end = o->timeout_ms < 0 ? -1 : clock_ms() + o->timeout_ms,
+		.end = o->seconds_ms < 0 ? -1 : clock_ms() + o->seconds_ms,
+	};
+	int status = GO_ON;
 
-	while (status == GO_ON && !signals_came()) {
-		printed = w->out.seq;
-		status = take_events(w);
-		if (timeout >= 0 && w->out.seq != printed)
-			deadline = now_ms() + timeout;
-		if (status == GO_ON && !signals_came())
-			status = wait_for_more(w, deadline);
-	}
-	return status == GO_ON ? STATUS_OK : status;
+	while (status == GO_ON && !signals_came())
+		status = turn(&l);
+	signals_seen();
+	if (status == GO_ON)
+		status = STATUS_OK;
+	if (status != STATUS_ERROR && output_end(&w->out))
+		status = STATUS_ERROR;
+	return status;
 }

@@ -15,8 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "split.h"
+
 static int event_fd = -1;
-static atomic_bool came;
+static atomic_bool came, seen;
 static sigset_t set;
 
 static void *wait_for_signal(void *unused)
@@ -30,11 +32,15 @@ static void *wait_for_signal(void *unused)
 	atomic_store(&came, true);
 	if (write(event_fd, &one, sizeof(one)) == sizeof(one))
 		nanosleep(&grace, NULL);
+	if (atomic_load(&seen))
+		return NULL;
+	split_emergency();
 	_exit(0);
 }
 
 int signals_init(void)
 {
+	sigset_t all, before;
 	struct sigaction hup;
 	pthread_t thread;
 	int err;
@@ -45,14 +51,18 @@ int signals_init(void)
 	sigaddset(&set, SIGTERM);
 	if (!sigaction(SIGHUP, NULL, &hup) && hup.sa_handler != SIG_IGN)
 		sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
 
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (event_fd < 0) {
 		perror("fanwatch: eventfd");
 		return -1;
 	}
+	/* The thread leaves all others to the main one, whose waiting they interrupt */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	err = pthread_create(&thread, NULL, wait_for_signal, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (err) {
 		fprintf(stderr, "fanwatch: thread: %s\n", strerror(err));
 		return -1;
@@ -64,6 +74,11 @@ int signals_init(void)
 int signals_fd(void)
 {
 	return event_fd;
+}
+
+void signals_seen(void)
+{
+	atomic_store(&seen, true);
 }
 
 bool signals_came(void)

@@ -26,7 +26,8 @@ int watch_open(struct watch *w, const struct options *o)
 
 	memset(w, 0, sizeof(*w));
 	w->o = o;
-	w->out.json = o->json;
+	if (output_open(&w->out, o))
+		return -1;
 	w->shown[SIDE_LOCAL] = o->local ? o->events : 0;
 	w->shown[SIDE_REMOTE] = o->remote ? o->events : 0;
 	ret = fanr_open(&w->h, FAN_UNLIMITED_MARKS);
@@ -57,7 +58,7 @@ void watch_close(struct watch *w)
 		free(s);
 	}
 	pending_clear(&w->pending);
-	output_free(&w->out);
+	output_close(&w->out);
 	free(w->path[0]);
 	free(w->path[1]);
 }
