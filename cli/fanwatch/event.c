@@ -12,9 +12,6 @@
 #include "names.h"
 #include "watch.h"
 
-#define ARRIVALS	(FAN_CREATE | FAN_MOVED_TO | FAN_RENAME)
-#define DEPARTURES	(FAN_DELETE | FAN_MOVED_FROM | FAN_RENAME)
-
 /* An event with its paths */
 struct happening {
 	const struct fanr_event *ev;
@@ -27,7 +24,7 @@ struct happening {
 
 /* ---- Printing ---------------------------------------------------------- */
 
-static char *label_of(const struct watch *w, const char *path)
+char *watch_label(const struct watch *w, const char *path)
 {
 	const struct root *r = watch_root(w, path);
 	const char *rest;
@@ -50,9 +47,9 @@ int watch_print(struct watch *w, struct line *line)
 	clock_gettime(CLOCK_REALTIME, &line->time);
 	line->root = r && !strcmp(r->path, line->path);
 
-	if (line->path && !(label = label_of(w, line->path)))
+	if (line->path && !(label = watch_label(w, line->path)))
 		goto out_free_labels;
-	if (line->new_path && !(new_label = label_of(w, line->new_path)))
+	if (line->new_path && !(new_label = watch_label(w, line->new_path)))
 		goto out_free_labels;
 	line->path = label;
 	line->new_path = new_label;
@@ -65,67 +62,6 @@ out_free_labels:
 	free(label);
 	free(new_label);
 	return no_memory();
-}
-
-/* ---- Found by a scan --------------------------------------------------- */
-
-static int print_found(struct watch *w, struct found *found)
-{
-	struct line line = {
-		.type = LINE_SYNTHETIC,
-		.remote = found->remote,
-		.mask = FAN_CREATE | (found->directory ? FAN_ONDIR : 0),
-		.path = found->path,
-	};
-	int ret = watch_print(w, &line);
-
-	found_free(found);
-	return ret;
-}
-
-int watch_idle(struct watch *w)
-{
-	struct found found;
-	size_t cursor = 0;
-	int ret = 0;
-
-	while (ret >= 0 && pending_next(&w->pending, &cursor, &found))
-		ret = print_found(w, &found);
-	pending_clear(&w->pending);
-	return ret;
-}
-
-static int print_found_at(struct watch *w, const char *path)
-{
-	struct found found;
-
-	return path && pending_take(&w->pending, path, &found) ? print_found(w, &found) : 0;
-}
-
-static void drop_found_at(struct watch *w, const char *path)
-{
-	struct found found;
-
-	if (path && pending_take(&w->pending, path, &found))
-		found_free(&found);
-}
-
-/* The names that a scan found come before what happened to them, unless the event tells */
-static int settle_found(struct watch *w, const struct happening *h)
-{
-	if (!w->pending.count)
-		return 0;
-	if ((h->mask & FAN_ONDIR) && (h->mask & DEPARTURES))
-		return watch_idle(w);
-	if (h->to) {
-		drop_found_at(w, h->to);
-		return print_found_at(w, h->from);
-	}
-	if (h->mask & ARRIVALS) {
-		drop_found_at(w, h->from);
-		return 0;
-	}
-	return print_found_at(w, h->from);
 }
 
 /* ---- Paths ------------------------------------------------------------- */
@@ -220,28 +156,6 @@ static int follow_rename(struct watch *w, const struct happening *h)
 	return ret;
 }
 
-static int follow_directory(struct watch *w, const struct happening *h)
-{
-	const char *path = h->to ? h->to : h->from;
-	int state = h->to ? h->to_state : h->state;
-	const struct root *r;
-
-	if (!(h->mask & ARRIVALS) || state != FANR_PATH_CURRENT)
-		return 0;
-	r = watch_root(w, path);
-	if (!r || r->mode != ROOT_TREE)
-		return 0;
-	return tree_enter(w, path, h->ev->origin == FANR_REMOTE);
-}
-
-/* A directory that was moved out of a tree keeps its mark */
-static bool left_tree(const struct watch *w, const struct happening *h)
-{
-	const struct root *r = h->state == FANR_PATH_MOVED ? watch_root(w, h->from) : NULL;
-
-	return r && r->mode == ROOT_TREE;
-}
-
 /* A lost link is a change of the file; the last one is told by DELETE */
 static bool is_last_unlink(const struct happening *h)
 {
@@ -257,9 +171,8 @@ static int overflow(struct watch *w, const struct fanr_event *ev)
 		.remote = ev->origin == FANR_REMOTE,
 		.mask = FAN_Q_OVERFLOW,
 	};
-	int ret = watch_print(w, &line);
 
-	return ret ? ret : tree_rescan(w, line.remote);
+	return watch_print(w, &line);
 }
 
 static bool is_root(const struct watch *w, const char *path)
@@ -273,6 +186,7 @@ static int print_happening(struct watch *w, const struct happening *h)
 {
 	uint64_t shown = w->shown[h->ev->origin == FANR_REMOTE];
 	struct line line = {
+		.type = h->ev->flags & FANR_EVENT_SYNTHETIC ? LINE_SYNTHETIC : LINE_EVENT,
 		.remote = h->ev->origin == FANR_REMOTE,
 		.mask = h->mask,
 		.pid = h->ev->pid > 0 ? h->ev->pid : 0,
@@ -304,14 +218,8 @@ int watch_event(struct watch *w, const struct fanr_event *ev)
 	find_paths(w, ev, &h);
 	if (!concerns(w, h.from, h.state) && !concerns(w, h.to, h.to_state))
 		return h.from && h.to && (h.mask & FAN_ONDIR) ? follow_rename(w, &h) : 0;
-	if (left_tree(w, &h) || is_last_unlink(&h))
+	if (is_last_unlink(&h))
 		return 0;
-	ret = settle_found(w, &h);
-	if (!ret)
-		ret = print_happening(w, &h);
-	if (!ret && (h.mask & FAN_ONDIR) && h.to)
-		ret = follow_rename(w, &h);
-	if (!ret && (h.mask & FAN_ONDIR))
-		ret = follow_directory(w, &h);
-	return ret;
+	ret = print_happening(w, &h);
+	return !ret && (h.mask & FAN_ONDIR) && h.to ? follow_rename(w, &h) : ret;
 }

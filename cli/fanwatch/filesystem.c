@@ -57,7 +57,7 @@ static int mark_filesystem(struct watch *w, const char *path, uint64_t remote)
 	if (ret >= 0) {
 		self[SIDE_LOCAL] |= FAN_ONDIR;
 		self[SIDE_REMOTE] |= FAN_ONDIR;
-		ret = watch_mark_sides(w, 0, self, AT_FDCWD, path, &side);
+		ret = watch_mark_sides(w, self, path, &side);
 	}
 	if (ret < 0)
 		fanr_mark(w->h, FAN_MARK_REMOVE | FAN_MARK_FILESYSTEM,
@@ -72,7 +72,7 @@ int filesystem_add(struct watch *w, const char *label, const char *path,
 
 	if (!handles_open(path))
 		return 0;
-	remote = support_remote(w, AT_FDCWD, path, label, st);
+	remote = support_remote(w, path, label, st);
 	if (!remote && !w->o->local)
 		return 0;
 	if (mark_filesystem(w, path, remote))

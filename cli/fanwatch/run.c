@@ -40,7 +40,7 @@ static int take_event(struct watch *w)
 		return -1;
 	}
 	if (!ret)
-		return watch_idle(w);
+		return 0;
 	ret = watch_event(w, &ev);
 	return ret < 0 ? ret : 1;
 }

@@ -2,6 +2,7 @@
 /*
  * Which remote events a file system can give, and what to say if it cannot.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,11 +52,10 @@ static void say_missing(const struct watch *w, const char *path, const struct su
 }
 
 /* Fills *s and says what is missing.  Returns whether the answer holds for the file system. */
-static bool ask_support(struct watch *w, int dirfd, const char *name, const char *path,
-			struct support *s)
+static bool ask_support(struct watch *w, const char *path, const char *label, struct support *s)
 {
 	struct fanr_probe probe;
-	int ret = fanr_probe(dirfd, name, &probe);
+	int ret = fanr_probe(AT_FDCWD, path, &probe);
 
 	if (ret)
 		probe.remote = (struct fanr_support){ .reason = FANR_REASON_OTHER, .error = ret };
@@ -63,16 +63,16 @@ static bool ask_support(struct watch *w, int dirfd, const char *name, const char
 	if (!w->o->remote)
 		return true;
 	if (!s->remote)
-		say_no_remote(w, path, s->dev, &probe.remote);
+		say_no_remote(w, label, s->dev, &probe.remote);
 	else
-		say_missing(w, path, s);
+		say_missing(w, label, s);
 	if (s->remote && !(s->remote & FAN_RENAME) && (w->o->events & FAN_RENAME))
 		w->shown[SIDE_REMOTE] |= FAN_MOVE;
 	return s->remote || probe.remote.reason == FANR_REASON_KERNEL ||
 	       probe.remote.reason == FANR_REASON_FILESYSTEM;
 }
 
-uint64_t support_remote(struct watch *w, int dirfd, const char *name, const char *path,
+uint64_t support_remote(struct watch *w, const char *path, const char *label,
 			const struct stat *st)
 {
 	struct support *s, one = { .dev = st->st_dev, .directory = S_ISDIR(st->st_mode) };
@@ -82,7 +82,7 @@ uint64_t support_remote(struct watch *w, int dirfd, const char *name, const char
 	for (s = w->supports; s; s = s->next)
 		if (s->dev == one.dev && s->directory == one.directory)
 			return s->remote;
-	if (!ask_support(w, dirfd, name, path, &one))
+	if (!ask_support(w, path, label, &one))
 		return one.remote;
 	s = malloc(sizeof(*s));
 	if (s) {

@@ -15,9 +15,6 @@
 #include "mounts.h"
 #include "names.h"
 
-/* What following a tree needs to see, asked for or not */
-#define EVENTS_FOLLOW	(FAN_CREATE | FAN_DELETE | FAN_RENAME)
-
 /* ---- Opening and closing ----------------------------------------------- */
 
 int watch_open(struct watch *w, const struct options *o)
@@ -57,7 +54,6 @@ void watch_close(struct watch *w)
 		w->supports = s->next;
 		free(s);
 	}
-	pending_clear(&w->pending);
 	output_close(&w->out);
 	free(w->path[0]);
 	free(w->path[1]);
@@ -141,75 +137,36 @@ static void say_mark_error(const char *path, int side, int err)
 		side == SIDE_LOCAL ? "local" : "remote", strerror(-err), hint(err));
 }
 
-int watch_mark_sides(struct watch *w, unsigned int flags, const uint64_t mask[SIDES],
-		     int dirfd, const char *name, int *side)
+int watch_mark_sides(struct watch *w, const uint64_t mask[SIDES], const char *path, int *side)
 {
 	static const unsigned int remote_type[] = { 0, FAN_MARK_REMOTE_INODE };
-	int ret, known = 1;
+	int ret;
 
 	for (*side = 0; *side < SIDES; ++*side) {
 		if (!(mask[*side] & ~(uint64_t)(FAN_ONDIR | FAN_EVENT_ON_CHILD)))
 			continue;
-		ret = fanr_mark(w->h, FAN_MARK_ADD | flags | remote_type[*side], mask[*side],
-				dirfd, name);
+		ret = fanr_mark(w->h, FAN_MARK_ADD | remote_type[*side], mask[*side], AT_FDCWD,
+				path);
 		if (ret < 0)
 			return ret;
-		/* A second mark finds the object known by the first */
-		known = known && ret;
 	}
-	return known;
+	return 0;
 }
 
-static void directory_masks(const struct watch *w, uint64_t remote, bool is_root,
-			    uint64_t mask[SIDES])
+/* A mark on the directory alone */
+static int mark_directory(struct watch *w, const char *path, const struct stat *st)
 {
-	uint64_t events[SIDES];
-
-	for (int side = 0; side < SIDES; side++) {
-		events[side] = w->shown[side];
-		if (!is_root)
-			events[side] &= ~(uint64_t)EVENTS_SELF;
-		if (w->o->recursive)
-			events[side] |= EVENTS_FOLLOW;
-	}
-	mask[SIDE_LOCAL] = events[SIDE_LOCAL] | FAN_ONDIR | FAN_EVENT_ON_CHILD;
-	mask[SIDE_REMOTE] = support_cut(events[SIDE_REMOTE], remote) | FAN_ONDIR | FAN_EVENT_ON_CHILD;
-}
-
-static bool is_transient(int err)
-{
-	return err == -ENOENT || err == -ENOTDIR || err == -ELOOP || err == -ESTALE;
-}
-
-/* A directory below PATH may be out of reach; a PATH may not, and limits concern all */
-static int judge_mark_error(const char *path, int side, int err, bool is_root)
-{
-	if (!is_root && is_transient(err))
-		return MARKED_NOT;
-	say_mark_error(path, side, err);
-	if (is_root || err == -ENOSPC || err == -ENOMEM || err == -EMFILE || err == -ENFILE)
-		return -1;
-	return MARKED_NOT;
-}
-
-int watch_mark_directory(struct watch *w, int dirfd, const char *name, const char *path,
-			 bool is_root)
-{
-	unsigned int flags = FAN_MARK_ONLYDIR | (is_root ? 0 : FAN_MARK_DONT_FOLLOW);
-	uint64_t mask[SIDES], remote;
-	struct stat st;
+	uint64_t remote = support_remote(w, path, path, st), mask[SIDES];
 	int side, ret;
 
-	if (fstatat(dirfd, name, &st, is_root ? 0 : AT_SYMLINK_NOFOLLOW))
-		return judge_mark_error(path, SIDE_LOCAL, -errno, is_root);
-	remote = support_remote(w, dirfd, name, path, &st);
 	if (!remote && !w->o->local)
-		return is_root ? -1 : MARKED_NOT;
-	directory_masks(w, remote, is_root, mask);
-	ret = watch_mark_sides(w, flags, mask, dirfd, name, &side);
-	if (ret < 0)
-		return judge_mark_error(path, side, ret, is_root);
-	return ret ? MARKED_BEFORE : MARKED_NEW;
+		return -1;
+	mask[SIDE_LOCAL] = w->shown[SIDE_LOCAL] | FAN_ONDIR | FAN_EVENT_ON_CHILD;
+	mask[SIDE_REMOTE] = support_cut(w->shown[SIDE_REMOTE], remote) | FAN_ONDIR | FAN_EVENT_ON_CHILD;
+	ret = watch_mark_sides(w, mask, path, &side);
+	if (ret)
+		say_mark_error(path, side, ret);
+	return ret ? -1 : 0;
 }
 
 static int add_file(struct watch *w, const char *path, const struct stat *st)
@@ -222,13 +179,13 @@ static int add_file(struct watch *w, const char *path, const struct stat *st)
 			path);
 		return -1;
 	}
-	remote = support_remote(w, AT_FDCWD, path, path, st);
+	remote = support_remote(w, path, path, st);
 	if (!remote && !w->o->local)
 		return -1;
 	mask[SIDE_LOCAL] = w->o->local ? events : 0;
 	mask[SIDE_REMOTE] = w->o->remote ? events & remote : 0;
-	ret = watch_mark_sides(w, 0, mask, AT_FDCWD, path, &side);
-	if (ret < 0) {
+	ret = watch_mark_sides(w, mask, path, &side);
+	if (ret) {
 		say_mark_error(path, side, ret);
 		return -1;
 	}
@@ -278,17 +235,47 @@ static int add_mounts_below(struct watch *w, const struct root *top, const struc
 
 /* ---- PATHs ------------------------------------------------------------- */
 
+/* Excluded directories need no marks */
+static int enter(void *arg, const char *path)
+{
+	const struct watch *w = arg;
+	char *label = watch_label(w, path);
+	bool excluded = label && paths_cover(&w->o->excluded, label);
+
+	free(label);
+	return !excluded;
+}
+
+/* What a file system cannot give is said once, with the reason */
+static void say_problem(void *arg, const char *path, enum fanr_origin origin, int err)
+{
+	struct watch *w = arg;
+	struct stat st;
+
+	if (origin == FANR_REMOTE && !stat(path, &st) &&
+	    (!support_remote(w, path, path, &st) || err == -EOPNOTSUPP))
+		return;
+	fprintf(stderr, "fanwatch: %s: %s%s\n", path, strerror(-err), hint(err));
+}
+
 static int add_tree(struct watch *w, const char *label, const char *path)
 {
+	const struct fanr_tree tree = {
+		.size = sizeof(tree),
+		.local = w->shown[SIDE_LOCAL],
+		.remote = w->shown[SIDE_REMOTE],
+		.arg = w,
+		.enter = enter,
+		.problem = say_problem,
+	};
 	struct root *r = watch_add_root(w, ROOT_TREE, label, path);
-	int ret;
 
 	if (!r)
 		return no_memory();
-	ret = tree_add(w, path);
-	if (ret < 0)
-		drop_root(w, r);
-	return ret;
+	if (!fanr_tree_add(w->h, &tree, AT_FDCWD, path))
+		return 0;
+	drop_root(w, r);
+	return -1;
 }
 
 static int add_recursive(struct watch *w, const char *label, const char *path,
@@ -307,9 +294,8 @@ static int add_directory(struct watch *w, const char *path, const struct stat *s
 	int ret;
 
 	if (!w->o->recursive) {
-		ret = watch_mark_directory(w, AT_FDCWD, path, path, true);
-		if (ret < 0)
-			return ret;
+		if (mark_directory(w, path, st))
+			return -1;
 		return watch_add_root(w, ROOT_OBJECT, path, path) ? 0 : no_memory();
 	}
 	real = realpath(path, NULL);

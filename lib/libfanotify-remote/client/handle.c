@@ -132,6 +132,7 @@ void fanr_close(struct fanr *h)
 	if (h->epoll_fd >= 0)
 		close(h->epoll_fd);
 	fanr_mounts_free(h);
+	fanr_trees_free(h);
 	fanr_table_free(&h->table);
 	free(h->groups);
 	free(h->buffer);

@@ -9,6 +9,7 @@
 #include "fanotify-remote.h"
 #include "queue.h"
 #include "table.h"
+#include "tree.h"
 
 /* One read() fills up to the first of these, a look ahead up to the second */
 #define FANR_READ_SIZE		65536
@@ -46,6 +47,8 @@ struct fanr {
 	unsigned char *buffer;
 	struct fanr_table table;
 	struct fanr_mount *mounts;
+	bool wide_marks;	/* of file systems or mounts */
+	struct fanr_trees trees;
 };
 
 /* The flags that each group has */
@@ -65,6 +68,10 @@ void fanr_mounts_close(struct fanr *h);
 void fanr_mounts_free(struct fanr *h);
 /* For O_PATH, as the flags of fanr_mark() say; -1 and errno */
 int fanr_open_object(unsigned int flags, int dirfd, const char *path);
+/* Adds a mark to an open directory of a tree, whose path is known */
+int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask, int fd, const char *whole);
+/* The path that the handle remembers for (dirfd, path); to be freed, NULL without memory */
+char *fanr_path_as_given(struct fanr *h, int dirfd, const char *path);
 
 /* Fills in all but fid->source; *bytes must hold MAX_HANDLE_SZ */
 int fanr_fid_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id);

@@ -92,7 +92,7 @@ static char *path_of_dirfd(struct fanr *h, int dirfd)
 	return path_of_fd(dirfd);
 }
 
-static char *path_as_given(struct fanr *h, int dirfd, const char *path)
+char *fanr_path_as_given(struct fanr *h, int dirfd, const char *path)
 {
 	char *dir, *whole;
 	size_t len;
@@ -215,28 +215,39 @@ static int add_in_groups(struct fanr *h, unsigned int flags, uint64_t mask, int 
 	return group_mark(h, *group, flags, mask, dirfd, path);
 }
 
+/* What is marked, as fanotify_mark() takes it; `whole` is its path if it lies in a tree */
+struct object {
+	int dirfd;
+	const char *path, *whole;
+};
+
 /* Returns whether the object was known */
-static int remember(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
-		    const char *path, const struct fanr_fid *fid, const struct place *place)
+static int remember(struct fanr *h, unsigned int flags, uint64_t mask, const struct object *o,
+		    const struct fanr_fid *fid, const struct place *place)
 {
 	struct fanr_entry *e = fanr_table_find(&h->table, fid);
 	int known = e && fanr_entry_marked(e) && e->state == FANR_PATH_CURRENT;
-	char *whole;
+	char *given = NULL;
 	int ret;
 
 	if (flags & (FAN_MARK_IGNORE | FAN_MARK_IGNORED_MASK))
 		return known;
-	whole = path_as_given(h, dirfd, path);
-	if (!whole)
-		return -ENOMEM;
-	ret = remember_mount(h, fid, place, whole);
+	if (!o->whole) {
+		given = fanr_path_as_given(h, o->dirfd, o->path);
+		if (!given)
+			return -ENOMEM;
+	}
+	ret = remember_mount(h, fid, place, given ? given : o->whole);
 	if (!ret) {
-		e = fanr_table_put(&h->table, fid, whole, FANR_PATH_CURRENT);
+		e = fanr_table_put(&h->table, fid, given ? given : o->whole, FANR_PATH_CURRENT);
 		ret = e ? known : -ENOMEM;
 	}
-	if (e && ret >= 0)
+	if (e && ret >= 0) {
 		fanr_table_add_mask(&h->table, e, kind_of(flags), mask & ~MODIFIERS);
-	free(whole);
+		e->in_tree |= o->whole != NULL;
+		e->own |= !o->whole;
+	}
+	free(given);
 	return ret;
 }
 
@@ -254,8 +265,8 @@ int fanr_open_object(unsigned int flags, int dirfd, const char *path)
 }
 
 /* An object that vanished just now keeps its mark to the end, without a path */
-static int remember_object(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
-			   const char *path, uint32_t group)
+static int remember_object(struct fanr *h, unsigned int flags, uint64_t mask,
+			   const struct object *o, uint32_t group)
 {
 	unsigned char bytes[MAX_HANDLE_SZ];
 	struct fanr_fid fid = { .source = group };
@@ -263,14 +274,14 @@ static int remember_object(struct fanr *h, unsigned int flags, uint64_t mask, in
 	struct stat st;
 	int fd, ret;
 
-	fd = fanr_open_object(flags, dirfd, path);
+	fd = fanr_open_object(flags, o->dirfd, o->path);
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
 	ret = fanr_fid_of(fd, &fid, bytes, &place.mount_id);
 	if (!ret && fstat(fd, &st))
 		ret = -errno;
 	place.dev = ret ? 0 : st.st_dev;
-	ret = ret ? 0 : remember(h, flags, mask, dirfd, path, &fid, &place);
+	ret = ret ? 0 : remember(h, flags, mask, o, &fid, &place);
 	close(fd);
 	return ret;
 }
@@ -329,23 +340,23 @@ static void undo_add(struct fanr *h, unsigned int flags, uint64_t mask, int dirf
 		fanr_link_mark(h, remove, mask, false, dirfd, path, &source);
 }
 
-static int mark_add(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
-		    const char *path)
+static int mark_add(struct fanr *h, unsigned int flags, uint64_t mask, const struct object *o)
 {
 	uint32_t group;
 	int ret, known;
 
-	ret = is_remote(flags) ? add_remote(h, flags, mask, dirfd, path, &group) :
-				 add_in_groups(h, flags, mask, dirfd, path, &group);
+	ret = is_remote(flags) ? add_remote(h, flags, mask, o->dirfd, o->path, &group) :
+				 add_in_groups(h, flags, mask, o->dirfd, o->path, &group);
 	if (ret)
 		return ret;
-	known = remember_object(h, flags, mask, dirfd, path, group);
+	known = remember_object(h, flags, mask, o, group);
 	if (known >= 0 && implies_remote(h, flags))
-		ret = add_implied(h, flags, mask, dirfd, path);
+		ret = add_implied(h, flags, mask, o->dirfd, o->path);
 	if (known < 0 || ret) {
-		undo_add(h, flags, mask, dirfd, path, group);
+		undo_add(h, flags, mask, o->dirfd, o->path, group);
 		return ret ? ret : known;
 	}
+	h->wide_marks |= kind_of(flags) == FANR_MARK_FS || kind_of(flags) == FANR_MARK_REMOTE_FS;
 	return known;
 }
 
@@ -415,5 +426,10 @@ int fanr_mark(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd, cons
 		return mark_flush(h, flags);
 	if (flags & FAN_MARK_REMOVE)
 		return mark_remove(h, flags, mask, dirfd, path);
-	return mark_add(h, flags, mask, dirfd, path);
+	return mark_add(h, flags, mask, &(struct object){ .dirfd = dirfd, .path = path });
+}
+
+int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask, int fd, const char *whole)
+{
+	return mark_add(h, flags, mask, &(struct object){ .dirfd = fd, .whole = whole });
 }

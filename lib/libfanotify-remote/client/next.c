@@ -53,16 +53,18 @@ static int refill_from_groups(struct fanr *h)
 	return 0;
 }
 
-/* A directory came to dir/name */
-static void follow_move(struct fanr *h, const struct fanr_fid *object,
+/* A directory came to dir/name.  Returns whether it had been out of sight. */
+static bool follow_move(struct fanr *h, const struct fanr_fid *object,
 			const struct fanr_fid *dir, const char *name)
 {
 	struct fanr_entry *moved = fanr_table_find(&h->table, object);
 	struct fanr_entry *parent = fanr_table_find(&h->table, dir);
+	bool was_away;
 	char *path = NULL;
 
 	if (!moved || moved->state == FANR_PATH_GONE)
-		return;
+		return false;
+	was_away = moved->state == FANR_PATH_MOVED;
 	if (parent && parent->state == FANR_PATH_CURRENT && name)
 		path = fanr_path_join(parent->path, name);
 	if (path)
@@ -70,6 +72,7 @@ static void follow_move(struct fanr *h, const struct fanr_fid *object,
 	else
 		fanr_table_move_away(&h->table, moved);
 	free(path);
+	return was_away;
 }
 
 /*
@@ -85,21 +88,24 @@ static void follow_delete(struct fanr *h, const struct fanr_event *ev)
 		fanr_table_gone(&h->table, e);
 }
 
-/* Keeps the paths of the table right */
-static void follow(struct fanr *h, const struct fanr_event *ev)
+/* Keeps the paths of the table right.  Returns whether a directory came into sight again. */
+static bool follow(struct fanr *h, const struct fanr_event *ev)
 {
+	bool returned = false;
+
 	if (ev->mask & FAN_DELETE_SELF)
 		follow_delete(h, ev);
 	if (!(ev->mask & FAN_ONDIR) || !ev->object.bytes)
-		return;
+		return false;
 	if (ev->mask & FAN_RENAME)
-		follow_move(h, &ev->object, &ev->dir2, ev->name2);
+		returned = follow_move(h, &ev->object, &ev->dir2, ev->name2);
 	else if (ev->mask & FAN_MOVED_TO)
-		follow_move(h, &ev->object, &ev->dir, ev->name);
+		returned = follow_move(h, &ev->object, &ev->dir, ev->name);
 	else if (ev->mask & FAN_MOVED_FROM)
 		follow_move(h, &ev->object, &ev->dir, NULL);
 	if (ev->mask & FAN_DELETE)
 		follow_delete(h, ev);
+	return returned;
 }
 
 /* Groups and links take turns, so that neither keeps the other waiting */
@@ -140,18 +146,37 @@ static int next_of_buffer(struct fanr *h, struct fanr_event *ev)
 	return 1;
 }
 
-int fanr_next(struct fanr *h, struct fanr_event *ev)
+/* The next event that was read or can be: 1, 0 if there is none now, or an error */
+static int next_record(struct fanr *h, struct fanr_event *ev)
 {
 	int ret;
 
+	if (fanr_tree_held(h, ev))
+		return 1;
 	while (!(ret = next_of_buffer(h, ev))) {
 		ret = refill(h);
-		if (!ret)
-			fanr_mounts_close(h);
 		if (ret <= 0)
 			return ret;
 	}
-	if (ret > 0)
-		follow(h, ev);
+	return ret;
+}
+
+int fanr_next(struct fanr *h, struct fanr_event *ev)
+{
+	int ret = fanr_tree_settle(h);
+
+	while (!ret) {
+		ret = next_record(h, ev);
+		if (ret < 0)
+			return ret;
+		if (!ret) {
+			ret = fanr_tree_idle(h, ev);
+			if (!ret)
+				fanr_mounts_close(h);
+			return ret;
+		}
+		if (!fanr_tree_before(h, ev))
+			ret = fanr_tree_follow(h, ev, follow(h, ev));
+	}
 	return ret;
 }

@@ -201,7 +201,8 @@ void fanr_table_remove_mask(struct fanr_table *t, struct fanr_entry *e,
 		unmarked_add(t, e);
 }
 
-static struct fanr_entry *next_of(const struct fanr_table *t, size_t *bucket, struct fanr_entry *e)
+struct fanr_entry *fanr_table_next(const struct fanr_table *t, size_t *bucket,
+				   struct fanr_entry *e)
 {
 	if (e)
 		e = e->chain;
@@ -215,7 +216,7 @@ void fanr_table_flush(struct fanr_table *t, enum fanr_mark_kind kind)
 	struct fanr_entry *e = NULL;
 	size_t bucket = 0;
 
-	while ((e = next_of(t, &bucket, e)))
+	while ((e = fanr_table_next(t, &bucket, e)))
 		fanr_table_remove_mask(t, e, kind, ~0ULL);
 }
 
@@ -248,7 +249,7 @@ void fanr_table_move(struct fanr_table *t, struct fanr_entry *dir, const char *p
 	size_t old_len = strlen(dir->path), bucket = 0;
 	struct fanr_entry *e = NULL;
 
-	while ((e = next_of(t, &bucket, e)))
+	while ((e = fanr_table_next(t, &bucket, e)))
 		if (e != dir && is_below(e, dir, old_len))
 			entry_rename(e, old_len, path);
 	entry_rename(dir, old_len, path);
@@ -259,7 +260,7 @@ void fanr_table_move_away(struct fanr_table *t, struct fanr_entry *dir)
 	size_t old_len = strlen(dir->path), bucket = 0;
 	struct fanr_entry *e = NULL;
 
-	while ((e = next_of(t, &bucket, e)))
+	while ((e = fanr_table_next(t, &bucket, e)))
 		if (is_below(e, dir, old_len) && e->state == FANR_PATH_CURRENT)
 			e->state = FANR_PATH_MOVED;
 }

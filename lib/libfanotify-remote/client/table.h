@@ -31,6 +31,8 @@ struct fanr_entry {
 	uint64_t masks[FANR_MARK_KINDS];
 	uint32_t hash;
 	int state;				/* FANR_PATH_ */
+	bool in_tree;				/* marked as a directory of a tree */
+	bool own;				/* marked by fanr_mark() */
 	struct fanr_fid fid;			/* bytes lead to the end of this */
 	unsigned char bytes[];
 };
@@ -62,6 +64,9 @@ void fanr_table_add_mask(struct fanr_table *t, struct fanr_entry *e,
 			 enum fanr_mark_kind kind, uint64_t mask);
 void fanr_table_remove_mask(struct fanr_table *t, struct fanr_entry *e,
 			    enum fanr_mark_kind kind, uint64_t mask);
+/* Walks all entries: NULL at the end; begin with *bucket 0 and NULL */
+struct fanr_entry *fanr_table_next(const struct fanr_table *t, size_t *bucket,
+				   struct fanr_entry *e);
 void fanr_table_flush(struct fanr_table *t, enum fanr_mark_kind kind);
 
 /* A directory was renamed: it and what is below it have a new path */

@@ -154,12 +154,85 @@ FANR_API unsigned int fanr_flags(const struct fanr *h);
 FANR_API int fanr_mark(struct fanr *h, unsigned int flags, uint64_t mask,
 		       int dirfd, const char *path);
 
-/* ---- Events ------------------------------------------------------------ */
-
 enum fanr_origin {
 	FANR_LOCAL,		/* made through this machine's kernel */
 	FANR_REMOTE,		/* made by anybody else */
 };
+
+/* ---- Trees ------------------------------------------------------------- */
+
+/*
+ * A directory with all that is below it, now and later.
+ *
+ * Each directory gets inode marks for both sides, and is read after it has been
+ * marked: what appears in it is either read or reported.  New directories and
+ * those that are moved in are marked when fanr_next() reads of them; what they
+ * hold by then comes as FAN_CREATE events with FANR_EVENT_SYNTHETIC, in the
+ * place of real ones, never beside them.  Directories that are moved out keep
+ * their marks until they are moved back or deleted, but give no events.
+ * Symbolic links below the root are not followed; mounts are entered.
+ *
+ * After an overflow the next fanr_next() scans the trees again, and reports the
+ * new directories that it finds and what they hold.  What happened meanwhile in
+ * directories that it knew is lost, as the overflow said.
+ *
+ * fanr_next() does this work itself, so it may take as long as a scan of what
+ * was created or moved in, and fails with -ENOSPC, -ENOMEM, -EMFILE or -ENFILE
+ * when a directory could not be marked for such a reason: then a part of the
+ * tree is not watched.
+ *
+ * Memory: about 300 bytes for each directory beside its path and the kernel's
+ * mark.  There is no bound but the limits of marks.
+ *
+ * Reading directories raises FAN_OPEN, FAN_ACCESS and FAN_CLOSE_NOWRITE with this
+ * process's pid, for those who ask for these events.
+ *
+ * A handle that has trees and other marks may give more events of an object
+ * that has both than either asked for.
+ */
+struct fanr_tree {
+	size_t size;		/* sizeof(struct fanr_tree) */
+	uint32_t flags;		/* 0 */
+	uint32_t reserved;	/* 0 */
+	uint64_t local;		/* events, FAN_ bits without modifiers; 0: not this side */
+	uint64_t remote;	/* the same; cut down to what the server can report */
+	void *arg;		/* of the functions, each of which may be NULL */
+
+	/*
+	 * Called by fanr_tree_add() and fanr_next(), in the thread that called
+	 * those, and must not call any function of the handle.
+	 *
+	 * Whether the directory, which is not the root, belongs to the tree.
+	 */
+	int (*enter)(void *arg, const char *path);
+	/* One more directory is marked, the count-th.  Not 0: give up (-ECANCELED). */
+	int (*progress)(void *arg, uint64_t count, const char *path);
+	/*
+	 * A directory cannot be watched or read, or cannot have the remote events
+	 * asked for (told once for each file system); err is -errno.
+	 */
+	void (*problem)(void *arg, const char *path, enum fanr_origin origin, int err);
+};
+
+/*
+ * Adds the tree at path, which is a directory or a link to one.  *tree is copied.
+ *
+ * Returns 0 when all of it is marked; -EINVAL (size, flags, or no events);
+ * -EOPNOTSUPP if remote events alone were asked for and there are none;
+ * -ECANCELED; -ENOENT, -ENOTDIR, -EACCES and the other errors of open(2) on
+ * path; or what fanr_mark() says of the root, or of a limit.  Then the handle
+ * has no mark of the tree.
+ */
+FANR_API int fanr_tree_add(struct fanr *h, const struct fanr_tree *tree,
+			   int dirfd, const char *path);
+
+/*
+ * Removes the tree that was added as path (what fanr_resolve() gives for its
+ * root now).  Returns 0 or -ENOENT.  Events that wait already still come.
+ */
+FANR_API int fanr_tree_remove(struct fanr *h, const char *path);
+
+/* ---- Events ------------------------------------------------------------ */
 
 /* A file identifier: which file system, and which object there */
 struct fanr_fid {
@@ -170,10 +243,13 @@ struct fanr_fid {
 	const unsigned char *bytes;	/* NULL: the event has no such FID */
 };
 
+/* flags of an event */
+#define FANR_EVENT_SYNTHETIC	0x1	/* found by a scan of a tree, not seen to happen */
+
 struct fanr_event {
 	uint64_t mask;		/* FAN_ event bits, FAN_ONDIR; FAN_Q_OVERFLOW */
 	enum fanr_origin origin;
-	uint32_t flags;		/* none defined yet: 0 */
+	uint32_t flags;		/* FANR_EVENT_ */
 	int32_t pid;		/* 0: remote, or not to be known */
 	int32_t pidfd;		/* yours to close; negative: none */
 	int32_t fs_error;	/* FAN_FS_ERROR: errno */
