@@ -26,6 +26,23 @@ struct fanr_mount {
 	int fd;			/* open since fanr_next() last returned 0, or -1 */
 };
 
+/* Where an object is */
+struct fanr_place {
+	int mount_id;
+	dev_t dev;
+};
+
+/*
+ * The fsid of the latest file system that a scan met.  It is asked for once, not
+ * for each directory, which a FUSE server would have to answer.  Only while the
+ * scan has directories open, which keep device numbers from being used again.
+ */
+struct fanr_known_fsid {
+	bool scanning, known;
+	dev_t dev;
+	int32_t fsid[2];
+};
+
 /* A fanotify group; one that is kept for a file system has marks there alone */
 struct fanr_group {
 	int fd;
@@ -47,6 +64,7 @@ struct fanr {
 	unsigned char *buffer;
 	struct fanr_table table;
 	struct fanr_mount *mounts;
+	struct fanr_known_fsid known;
 	bool wide_marks;	/* of file systems or mounts */
 	struct fanr_trees trees;
 };
@@ -73,8 +91,11 @@ int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask, int fd,
 /* The path that the handle remembers for (dirfd, path); to be freed, NULL without memory */
 char *fanr_path_as_given(struct fanr *h, int dirfd, const char *path);
 
-/* Fills in all but fid->source; *bytes must hold MAX_HANDLE_SZ */
-int fanr_fid_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id);
+/* Fills in type, len and bytes, for which MAX_HANDLE_SZ must be there; 0 or -errno */
+int fanr_handle_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id);
+/* The same and the fsid: all but fid->source */
+int fanr_fid_of(struct fanr *h, int fd, struct fanr_fid *fid, unsigned char *bytes,
+		struct fanr_place *place);
 
 /* mountpoint.c: where a mount is now; 0 or -errno */
 int fanr_mount_point(int mount_id, char *path, size_t size);

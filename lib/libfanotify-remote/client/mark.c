@@ -42,26 +42,54 @@ static enum fanr_mark_kind kind_of(unsigned int flags)
 
 /* ---- FIDs and paths of what is marked ---------------------------------- */
 
-int fanr_fid_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id)
+static int fsid_of(struct fanr *h, int fd, dev_t dev, int32_t *fsid)
 {
-	union handle_buffer h = { .handle.handle_bytes = MAX_HANDLE_SZ };
+	struct fanr_known_fsid *known = &h->known;
 	struct statfs fs;
+
+	if (!known->scanning || !known->known || known->dev != dev) {
+		if (fstatfs(fd, &fs))
+			return -errno;
+		memcpy(known->fsid, &fs.f_fsid, sizeof(known->fsid));
+		known->dev = dev;
+		known->known = true;
+	}
+	memcpy(fsid, known->fsid, sizeof(known->fsid));
+	return 0;
+}
+
+int fanr_handle_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id)
+{
+	union handle_buffer b = { .handle.handle_bytes = MAX_HANDLE_SZ };
 	int ret;
 
 	/* Kernels before 6.5 lack the flag, and fanotify takes decodable handles there */
-	ret = name_to_handle_at(fd, "", &h.handle, mount_id, AT_EMPTY_PATH | AT_HANDLE_FID);
+	ret = name_to_handle_at(fd, "", &b.handle, mount_id, AT_EMPTY_PATH | AT_HANDLE_FID);
 	if (ret && errno == EINVAL) {
-		h.handle.handle_bytes = MAX_HANDLE_SZ;
-		ret = name_to_handle_at(fd, "", &h.handle, mount_id, AT_EMPTY_PATH);
+		b.handle.handle_bytes = MAX_HANDLE_SZ;
+		ret = name_to_handle_at(fd, "", &b.handle, mount_id, AT_EMPTY_PATH);
 	}
-	if (ret || fstatfs(fd, &fs))
+	if (ret)
 		return -errno;
-	memcpy(bytes, h.handle.f_handle, h.handle.handle_bytes);
-	memcpy(fid->fsid, &fs.f_fsid, sizeof(fid->fsid));
-	fid->type = h.handle.handle_type;
-	fid->len = h.handle.handle_bytes;
+	memcpy(bytes, b.handle.f_handle, b.handle.handle_bytes);
+	fid->type = b.handle.handle_type;
+	fid->len = b.handle.handle_bytes;
 	fid->bytes = bytes;
 	return 0;
+}
+
+int fanr_fid_of(struct fanr *h, int fd, struct fanr_fid *fid, unsigned char *bytes,
+		struct fanr_place *place)
+{
+	struct stat st;
+	int ret = fanr_handle_of(fd, fid, bytes, &place->mount_id);
+
+	if (ret)
+		return ret;
+	if (fstat(fd, &st))
+		return -errno;
+	place->dev = st.st_dev;
+	return fsid_of(h, fd, st.st_dev, fid->fsid);
 }
 
 static char *path_of_fd(int fd)
@@ -79,10 +107,10 @@ static char *path_of_dirfd(struct fanr *h, int dirfd)
 {
 	unsigned char bytes[MAX_HANDLE_SZ];
 	struct fanr_fid fid = { 0 };
+	struct fanr_place place;
 	struct fanr_entry *e;
-	int mount_id;
 
-	if (!fanr_fid_of(dirfd, &fid, bytes, &mount_id)) {
+	if (!fanr_fid_of(h, dirfd, &fid, bytes, &place)) {
 		for (fid.source = 0; fid.source < h->ngroups; fid.source++) {
 			e = fanr_table_find(&h->table, &fid);
 			if (e && e->state == FANR_PATH_CURRENT)
@@ -135,13 +163,7 @@ void fanr_mounts_free(struct fanr *h)
 	}
 }
 
-/* Where an object is */
-struct place {
-	int mount_id;
-	dev_t dev;
-};
-
-static int remember_mount(struct fanr *h, const struct fanr_fid *fid, const struct place *place,
+static int remember_mount(struct fanr *h, const struct fanr_fid *fid, const struct fanr_place *place,
 			  const char *path)
 {
 	struct fanr_mount *m;
@@ -223,7 +245,7 @@ struct object {
 
 /* Returns whether the object was known */
 static int remember(struct fanr *h, unsigned int flags, uint64_t mask, const struct object *o,
-		    const struct fanr_fid *fid, const struct place *place)
+		    const struct fanr_fid *fid, const struct fanr_place *place)
 {
 	struct fanr_entry *e = fanr_table_find(&h->table, fid);
 	int known = e && fanr_entry_marked(e) && e->state == FANR_PATH_CURRENT;
@@ -270,17 +292,13 @@ static int remember_object(struct fanr *h, unsigned int flags, uint64_t mask,
 {
 	unsigned char bytes[MAX_HANDLE_SZ];
 	struct fanr_fid fid = { .source = group };
-	struct place place;
-	struct stat st;
+	struct fanr_place place;
 	int fd, ret;
 
 	fd = fanr_open_object(flags, o->dirfd, o->path);
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
-	ret = fanr_fid_of(fd, &fid, bytes, &place.mount_id);
-	if (!ret && fstat(fd, &st))
-		ret = -errno;
-	place.dev = ret ? 0 : st.st_dev;
+	ret = fanr_fid_of(h, fd, &fid, bytes, &place);
 	ret = ret ? 0 : remember(h, flags, mask, o, &fid, &place);
 	close(fd);
 	return ret;
@@ -364,12 +382,12 @@ static void forget(struct fanr *h, unsigned int flags, uint64_t mask, int fd)
 {
 	unsigned char bytes[MAX_HANDLE_SZ];
 	struct fanr_fid fid = { 0 };
+	struct fanr_place place;
 	struct fanr_entry *e;
-	int mount_id;
 
 	if (flags & (FAN_MARK_IGNORE | FAN_MARK_IGNORED_MASK))
 		return;
-	if (fanr_fid_of(fd, &fid, bytes, &mount_id))
+	if (fanr_fid_of(h, fd, &fid, bytes, &place))
 		return;
 	for (fid.source = 0; fid.source < h->ngroups; fid.source++) {
 		e = fanr_table_find(&h->table, &fid);

@@ -153,7 +153,7 @@ static int handle_generation(int fd, uint32_t *generation)
 	struct fanr_fid fid;
 	int mount_id, ret;
 
-	ret = fanr_fid_of(fd, &fid, bytes, &mount_id);
+	ret = fanr_handle_of(fd, &fid, bytes, &mount_id);
 	if (ret)
 		return ret;
 	if (fid.type != FUSE_HANDLE_TYPE || fid.len != FANR_QUEUE_HANDLE)

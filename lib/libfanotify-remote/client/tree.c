@@ -305,9 +305,9 @@ static struct fanr_entry *entry_of(struct fanr *h, int fd)
 	unsigned char bytes[MAX_HANDLE_SZ];
 	struct fanr_fid fid = { 0 };
 	struct fanr_entry *e = NULL;
-	int mount_id;
+	struct fanr_place place;
 
-	if (fanr_fid_of(fd, &fid, bytes, &mount_id))
+	if (fanr_fid_of(h, fd, &fid, bytes, &place))
 		return NULL;
 	for (fid.source = 0; !e && fid.source < h->ngroups; fid.source++)
 		e = fanr_table_find(&h->table, &fid);
@@ -423,8 +423,10 @@ static int scan_path(struct scan *s, const struct level *above, const char *name
 {
 	int ret = path_push(s, path);
 
+	s->h->known = (struct fanr_known_fsid){ .scanning = true };
 	if (!ret)
 		ret = scan_directory(s, above, name, is_root);
+	s->h->known.scanning = false;
 	free(s->path);
 	return ret;
 }

@@ -181,7 +181,7 @@ enum fanr_origin {
  * when a directory could not be marked for such a reason: then a part of the
  * tree is not watched.
  *
- * Memory: about 300 bytes for each directory beside its path and the kernel's
+ * Memory: about 200 bytes for each directory, with its path, beside the kernel's
  * mark.  There is no bound but the limits of marks.
  *
  * Reading directories raises FAN_OPEN, FAN_ACCESS and FAN_CLOSE_NOWRITE with this
