@@ -67,6 +67,8 @@ unit_lib_src := $(sort $(filter-out $(unit_src),$(wildcard tests/unit/*.c)))
 fanmirror_test_src := $(sort $(wildcard tests/fanmirror/*.c))
 ltp_src := $(sort $(wildcard tests/ltp/*.c))
 ltp_lib_src := $(sort $(wildcard tests/ltp/lib/*.c))
+bench_src := $(sort $(wildcard tests/bench/*.c))
+bench_lib_src := $(sort $(wildcard tests/bench/lib/*.c))
 example_src := $(sort $(wildcard examples/*.c))
 headers := $(sort $(wildcard $(LIB)/include/*.h))
 man_pages := $(sort $(wildcard man/*.[1-8]))
@@ -78,8 +80,9 @@ fanmirror_obj := $(call obj,$(fanmirror_src))
 fanwatch_obj := $(call obj,$(fanwatch_src))
 unit_lib_obj := $(call obj,$(unit_lib_src))
 ltp_lib_obj := $(call obj,$(ltp_lib_src))
+bench_lib_obj := $(call obj,$(bench_lib_src))
 all_obj := $(client_obj) $(server_obj) $(fanmirror_obj) $(fanwatch_obj) $(unit_lib_obj) $(ltp_lib_obj) \
-	$(call obj,$(unit_src) $(fanmirror_test_src) $(ltp_src) $(example_src))
+	$(bench_lib_obj) $(call obj,$(unit_src) $(fanmirror_test_src) $(ltp_src) $(bench_src) $(example_src))
 
 client_a := $(if $(client_src),$(B)/lib/libfanotify-remote.a)
 server_a := $(if $(server_src),$(B)/lib/libfanotify-remote-server.a)
@@ -90,6 +93,7 @@ programs := $(if $(fanmirror_src),$(B)/bin/fanmirror) $(if $(fanwatch_src),$(B)/
 unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
 fanmirror_test_bin := $(fanmirror_test_src:tests/fanmirror/%.c=$(B)/tests/fanmirror/%)
 ltp_bin := $(ltp_src:tests/ltp/%.c=$(B)/tests/ltp/%)
+bench_bin := $(bench_src:tests/bench/%.c=$(B)/tests/bench/%)
 # the same by the library and the event queue: those whose only server is fanmirror
 queue_bin := $(patsubst tests/ltp/%.c,$(B)/tests/queue/%,$(shell \
 	grep -L '"rawfuse.h"' $$(grep -l '"mirror.h"' $(ltp_src))))
@@ -103,7 +107,7 @@ parts := $(if $(fanmirror_src),$(B)/lib/parts/fanmirror.a) $(if $(fanwatch_src),
 .PHONY: all tests examples
 all: $(libraries) $(pc_files) $(programs) examples
 examples: $(example_bin)
-tests: $(unit_bin) $(fanmirror_test_bin) $(ltp_bin) $(queue_bin) $(stock_bin)
+tests: $(unit_bin) $(fanmirror_test_bin) $(ltp_bin) $(queue_bin) $(bench_bin) $(stock_bin)
 
 # ---- compile
 $(server_obj) $(fanmirror_obj): ALL_CFLAGS += $(FUSE_CFLAGS)
@@ -113,7 +117,8 @@ $(call obj,$(fanmirror_test_src)): ALL_CFLAGS += -Iserver/fanmirror
 $(fanwatch_obj) $(call obj,$(unit_src) $(unit_lib_src)): ALL_CFLAGS += $(JSON_CFLAGS)
 $(client_obj) $(server_obj): ALL_CFLAGS += -fvisibility=hidden
 # expected events are written as tables whose last fields are often left out
-$(ltp_lib_obj) $(call obj,$(ltp_src)): ALL_CFLAGS += -Itests/ltp/lib -Wno-missing-field-initializers
+$(ltp_lib_obj) $(bench_lib_obj) $(call obj,$(ltp_src) $(bench_src)): \
+	ALL_CFLAGS += -Itests/ltp/lib -Itests/bench/lib -Wno-missing-field-initializers
 
 # Changes when the flags do, so that everything is compiled again
 flags_now = $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
@@ -199,6 +204,9 @@ $(B)/tests/ltp/%: $(B)/obj/tests/ltp/%.o $(filter-out %/fan_queue.o,$(ltp_lib_ob
 $(queue_bin): LIBS = $(FUSE_LIBS) -Wl,--wrap=close
 $(B)/tests/queue/%: $(B)/obj/tests/ltp/%.o $(filter-out %/fan_kernel.o,$(ltp_lib_obj)) $(client_a)
 	$(program)
+$(bench_bin): LIBS = $(FUSE_LIBS)
+$(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(bench_lib_obj) $(filter-out %/fan_queue.o,$(ltp_lib_obj)) $(client_a)
+	$(program)
 $(example_bin): LIBS = $(FUSE_LIBS)
 $(B)/examples/%: $(B)/obj/examples/%.o $(client_a) $(server_a)
 	$(program)
@@ -219,7 +227,7 @@ kernel-matrix:
 	+@kernel/build build-matrix
 
 # ---- demo and tests. The packages come first, since all else is built with them
-.PHONY: deps demo demo-kernel check check-unit check-vm check-debug lint
+.PHONY: deps demo demo-kernel bench check check-unit check-vm check-debug lint
 deps:
 	@scripts/install-deps
 
@@ -246,6 +254,10 @@ check-vm:
 check-debug:
 	$(call with_deps,all tests kernel-debug)
 	@tests/run-all --debug vm scripts
+bench:
+	$(call with_deps,all tests kernel)
+	@[ -f build/kernel/v6.12/base-obj/arch/x86/boot/bzImage ] || kernel/build base-image
+	@tests/bench/run
 lint:
 	@scripts/lint
 
@@ -287,6 +299,7 @@ help:
 		'demo               local and remote events, on this machine' \
 		'demo-kernel        the same in a virtual machine with the patched kernel' \
 		'check              all tests; check-unit, check-vm: one part; check-debug: under the debug kernel' \
+		'bench              measures everything, an hour and more; tests/bench/run --help' \
 		'lint               static checks of C, shell and man pages' \
 		'kernel             the patched kernel; kernel-debug: with KASAN, lockdep and more' \
 		'kernel-tree        a git tree with the series applied; kernel-patches: write it back' \
