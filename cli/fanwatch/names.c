@@ -27,6 +27,7 @@ static const struct event events[] = {
 	{ "MOVE_SELF", FAN_MOVE_SELF },
 	{ "DELETE", FAN_DELETE },
 	{ "DELETE_SELF", FAN_DELETE_SELF },
+	{ "UNMOUNT", EVENT_UNMOUNT },
 	{ "Q_OVERFLOW", FAN_Q_OVERFLOW },
 	{ "ISDIR", FAN_ONDIR },
 };
@@ -47,6 +48,7 @@ static const struct event inotify_events[] = {
 	{ "MOVE_SELF", FAN_MOVE_SELF },
 	{ "DELETE", FAN_DELETE },
 	{ "DELETE_SELF", FAN_DELETE_SELF },
+	{ "UNMOUNT", EVENT_UNMOUNT },
 	{ "Q_OVERFLOW", FAN_Q_OVERFLOW },
 	{ "ISDIR", FAN_ONDIR },
 };

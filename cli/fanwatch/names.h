@@ -6,12 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Told by the table of mounts, and not by a mark; inotify's number */
+#define EVENT_UNMOUNT	0x00002000
+
 /* Every event that can be asked for; RENAME stands for the MOVED_ pair */
 #define EVENTS_ALL	(FAN_ACCESS | FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE | FAN_OPEN | \
 			 FAN_OPEN_EXEC | FAN_CREATE | FAN_DELETE | FAN_RENAME | \
-			 FAN_DELETE_SELF | FAN_MOVE_SELF)
+			 FAN_DELETE_SELF | FAN_MOVE_SELF | EVENT_UNMOUNT)
+/* Those that marks can have */
+#define EVENTS_MARKED	(EVENTS_ALL & ~(uint64_t)EVENT_UNMOUNT)
 #define EVENTS_DEFAULT	(FAN_CREATE | FAN_MODIFY | FAN_ATTRIB | FAN_CLOSE_WRITE | FAN_RENAME | \
-			 FAN_DELETE | FAN_DELETE_SELF | FAN_MOVE_SELF)
+			 FAN_DELETE | FAN_DELETE_SELF | FAN_MOVE_SELF | EVENT_UNMOUNT)
 /* Those that inotify has */
 #define EVENTS_INOTIFY	((EVENTS_ALL & ~(uint64_t)(FAN_RENAME | FAN_OPEN_EXEC)) | FAN_MOVE)
 #define EVENTS_SELF	(FAN_DELETE_SELF | FAN_MOVE_SELF)

@@ -58,6 +58,12 @@ struct options {
 	int seconds_ms;		/* -1: none */
 };
 
+/* Whether to say what is no error; inotifywait does not */
+static inline bool options_notes(const struct options *o)
+{
+	return !o->quiet && o->style == STYLE_FANWATCH;
+}
+
 /* What the program does after the options were read */
 enum parsed {
 	PARSED_RUN,

@@ -47,6 +47,8 @@ static bool wants_colour(int fd)
 int output_open(struct output *out, const struct options *o)
 {
 	*out = (struct output){ .o = o, .fd = -1 };
+	if (alive_open(&out->alive, &o->paths, !o->no_dereference))
+		return -1;
 	if (o->format && format_parse(&out->format, o->format, o->timefmt))
 		return -1;
 	if (open_file(out))
@@ -69,6 +71,7 @@ void output_close(struct output *out)
 	exec_free(out->exec);
 	auditlog_free(out->audit);
 	summary_free(out->summary);
+	alive_close(&out->alive);
 	format_free(&out->format);
 	buffer_free(&out->buf);
 	if (out->fd > STDERR_FILENO)
@@ -130,12 +133,20 @@ static void print_each(struct output *out, const struct line *line)
 	}
 }
 
+/* The end of a PATH is one if nothing else tells of it */
+static bool is_line(const struct output *out, const struct line *line)
+{
+	if (line->type == LINE_GONE)
+		return line->mask & out->o->events & EVENT_UNMOUNT;
+	return line->type != LINE_READY;
+}
+
 static void print(struct output *out, const struct line *line)
 {
 	if (out->o->json) {
 		record_put(&out->buf, line, out->seq);
 		end_line(out);
-	} else if (line->type == LINE_READY) {
+	} else if (!is_line(out, line)) {
 		return;
 	} else if (out->o->inotify_lines) {
 		print_each(out, line);
@@ -187,15 +198,12 @@ static bool is_wanted(const struct output *out, const struct line *line)
 	       (line->new_path && path_allowed(o, line, line->new_path));
 }
 
-int output_line(struct output *out, const struct line *line)
+static int take(struct output *out, const struct line *line)
 {
 	int ret = 0;
 
-	if (!is_wanted(out, line))
-		return 0;
 	out->seq++;
-	if (line->type != LINE_READY)
-		out->events++;
+	out->events += is_line(out, line);
 	if (out->audit)
 		ret = auditlog_line(out->audit, line);
 	if (!ret && out->exec)
@@ -210,6 +218,41 @@ int output_line(struct output *out, const struct line *line)
 	if (out->buf.failed)
 		return no_memory();
 	return out->buf.len < GATHER_MAX ? 0 : output_flush(out);
+}
+
+static int take_gone(struct output *out, struct line gone, const char *how)
+{
+	if (options_notes(out->o))
+		fprintf(stderr, "fanwatch: %s: %s\n", gone.path, how);
+	gone.type = LINE_GONE;
+	return take(out, &gone);
+}
+
+int output_line(struct output *out, const struct line *line)
+{
+	struct line asked = *line;
+	int ret = 0;
+
+	/* It comes in any case, for the end of a PATH */
+	asked.mask &= out->o->events | ~(uint64_t)FAN_DELETE_SELF;
+	if ((asked.mask & ~(uint64_t)FAN_ONDIR || line->type == LINE_READY) && is_wanted(out, line))
+		ret = take(out, &asked);
+	if (!ret && line->root && (line->mask & FAN_DELETE_SELF) &&
+	    alive_deleted(&out->alive, line->path))
+		ret = take_gone(out, *line, "deleted");
+	return ret;
+}
+
+int output_unmounted(struct output *out)
+{
+	struct line line = { .root = true, .mask = EVENT_UNMOUNT | FAN_ONDIR };
+	int ret = 0;
+
+	clock_gettime(CLOCK_REALTIME, &line.time);
+	alive_look(&out->alive);
+	while (!ret && (line.path = alive_unmounted(&out->alive)))
+		ret = take_gone(out, line, "unmounted");
+	return ret;
 }
 
 /* ---- Writing ------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "alive.h"
 #include "buffer.h"
 #include "format.h"
 #include "line.h"
@@ -22,6 +23,7 @@ struct output {
 	int fd;
 	uint64_t seq;		/* of records */
 	uint64_t events;	/* that were reported */
+	struct alive alive;
 	struct summary *summary;
 	struct exec *exec;
 	struct auditlog *audit;
@@ -35,6 +37,9 @@ int output_open(struct output *out, const struct options *o);
 
 /* Takes a line, and may keep it until output_flush() */
 int output_line(struct output *out, const struct line *line);
+
+/* Says which PATHs are unmounted now */
+int output_unmounted(struct output *out);
 
 /* Writes all that it kept.  To be called whenever there is no event now. */
 int output_flush(struct output *out);

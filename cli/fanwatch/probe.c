@@ -41,7 +41,7 @@ static void print_answer(const struct answer *a)
 	char names[256];
 
 	printf("  %-18s %-12s ", a->text, backend_name(s->backend));
-	if ((s->mask & EVENTS_ALL) == EVENTS_ALL) {
+	if (!(EVENTS_MARKED & ~s->mask)) {
 		puts("ALL");
 		return;
 	}

@@ -92,6 +92,7 @@ static int wait_for_more(struct loop *l)
 		{ .fd = signals_fd(), .events = POLLIN },
 		{ .fd = l->out->fd, .events = 0 },
 		{ .fd = l->out->exec ? exec_fd(l->out->exec) : -1, .events = POLLIN },
+		{ .fd = alive_fd(&l->out->alive), .events = POLLPRI },
 		{ .fd = l->out->split ? split_fd(l->out->split) : -1, .events = POLLIN },
 	};
 	int64_t deadline = next_deadline(l), left = -1;
@@ -104,27 +105,46 @@ static int wait_for_more(struct loop *l)
 		perror("fanwatch: poll");
 		return STATUS_ERROR;
 	}
-	return fds[2].revents || (fds[4].revents & ~POLLIN) ? STATUS_ERROR : GO_ON;
+	if (fds[4].revents && output_unmounted(l->out))
+		return STATUS_ERROR;
+	return fds[2].revents || (fds[5].revents & ~POLLIN) ? STATUS_ERROR : GO_ON;
 }
 
 /* ---- The loop ---------------------------------------------------------------- */
+
+/* inotifywait goes on without a path if it is to go on at all, and ends if one goes else */
+static int check_end(const struct loop *l)
+{
+	const struct options *o = l->w->o;
+	size_t left = l->out->alive.left;
+
+	if (o->one && l->out->events)
+		return STATUS_OK;
+	if (o->style == STYLE_INOTIFYWAIT)
+		return o->one && left < o->paths.count ? STATUS_ERROR : GO_ON;
+	if (left)
+		return GO_ON;
+	fputs("fanwatch: no path is left\n", stderr);
+	return STATUS_ERROR;
+}
 
 static int turn(struct loop *l)
 {
 	int status = take_events(l);
 
-	if (status == GO_ON && l->w->o->one && l->out->events)
-		return STATUS_OK;
+	if (status == GO_ON)
+		status = check_end(l);
+	if (status != GO_ON)
+		return status;
 	if (l->w->o->timeout_ms >= 0 && l->out->events != l->seen) {
 		l->seen = l->out->events;
 		l->idle_end = clock_ms() + l->w->o->timeout_ms;
 	}
-	if (status == GO_ON && l->out->exec && exec_turn(l->out->exec))
+	if (l->out->exec && exec_turn(l->out->exec))
 		return STATUS_ERROR;
-	if (status == GO_ON && l->out->split && !split_turn(l->out->split))
+	if (l->out->split && !split_turn(l->out->split))
 		return STATUS_OK;
-	if (status == GO_ON)
-		status = check_time(l);
+	status = check_time(l);
 	if (status == GO_ON && !signals_came())
 		status = wait_for_more(l);
 	return status;

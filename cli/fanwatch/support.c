@@ -18,6 +18,8 @@ static void say_no_remote(const struct watch *w, const char *path, dev_t dev,
 	struct mounts mounts;
 	const char *type;
 
+	if (w->o->local && !options_notes(w->o))
+		return;
 	mounts_read(&mounts);
 	type = mounts_type(&mounts, dev);
 	fprintf(stderr, "fanwatch: %s: no remote events: %s", path, fanr_reason_text(s->reason));
@@ -38,7 +40,7 @@ uint64_t support_cut(uint64_t mask, uint64_t supported)
 
 static void say_missing(const struct watch *w, const char *path, const struct support *s)
 {
-	uint64_t asked = w->o->events & (s->directory ? ~0ULL : ~(uint64_t)EVENTS_ENTRY);
+	uint64_t asked = w->o->events & ~(uint64_t)EVENT_UNMOUNT & (s->directory ? ~0ULL : ~(uint64_t)EVENTS_ENTRY);
 	uint64_t missing = asked & ~s->remote;
 	char names[256];
 

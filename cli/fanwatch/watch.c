@@ -25,8 +25,9 @@ int watch_open(struct watch *w, const struct options *o)
 	w->o = o;
 	if (output_open(&w->out, o))
 		return -1;
-	w->shown[SIDE_LOCAL] = o->local ? o->events : 0;
-	w->shown[SIDE_REMOTE] = o->remote ? o->events : 0;
+	w->marked = (o->events & (EVENTS_ALL | FAN_MOVE) & ~(uint64_t)EVENT_UNMOUNT) | FAN_DELETE_SELF;
+	w->shown[SIDE_LOCAL] = o->local ? w->marked : 0;
+	w->shown[SIDE_REMOTE] = o->remote ? w->marked : 0;
 	ret = fanr_open(&w->h, FAN_UNLIMITED_MARKS);
 	if (ret == -EPERM)
 		ret = fanr_open(&w->h, 0);
@@ -171,10 +172,10 @@ static int mark_directory(struct watch *w, const char *path, const struct stat *
 
 static int add_file(struct watch *w, const char *path, const struct stat *st)
 {
-	uint64_t events = w->o->events & ~(uint64_t)EVENTS_ENTRY, remote, mask[SIDES];
+	uint64_t events = w->marked & ~(uint64_t)EVENTS_ENTRY, remote, mask[SIDES];
 	int side, ret;
 
-	if (!events) {
+	if (!(w->o->events & ~(uint64_t)EVENTS_ENTRY)) {
 		fprintf(stderr, "fanwatch: %s: not a directory, where alone these events happen\n",
 			path);
 		return -1;

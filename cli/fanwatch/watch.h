@@ -40,6 +40,7 @@ struct watch {
 	struct fanr *h;
 	struct root *roots;
 	struct support *supports;
+	uint64_t marked;	/* what is asked for, and the end of a PATH */
 	uint64_t shown[SIDES];
 	struct output out;
 	char *path[2];		/* of the event under way: old or only, new */
