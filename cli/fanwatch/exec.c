@@ -271,6 +271,23 @@ int exec_turn(struct exec *e)
 	return 0;
 }
 
+int exec_finish(struct exec *e, int fd)
+{
+	struct pollfd fds[] = { { .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+
+	while (e->pid || e->batch.count) {
+		if (!e->pid && start(e))
+			return -1;
+		fds[0].fd = e->pidfd;
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return fail("poll");
+		if (fds[1].revents)
+			return 0;
+		reap(e);
+	}
+	return 0;
+}
+
 void exec_free(struct exec *e)
 {
 	if (!e)

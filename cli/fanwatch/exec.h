@@ -26,6 +26,9 @@ int exec_fd(const struct exec *e);
 /* When exec_turn() has to be called at the latest, in ms of CLOCK_MONOTONIC; -1: never */
 int64_t exec_deadline(const struct exec *e);
 
+/* Runs the command for what is left, and waits for its end, or until fd is readable */
+int exec_finish(struct exec *e, int fd);
+
 /* Starts, ends and reaps as is due now.  Returns 0, or -1 after a message. */
 int exec_turn(struct exec *e);
 

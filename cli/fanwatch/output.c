@@ -13,6 +13,7 @@
 #include "exec.h"
 #include "names.h"
 #include "record.h"
+#include "snapshot.h"
 #include "split.h"
 #include "summary.h"
 #include "text.h"
@@ -54,6 +55,8 @@ int output_open(struct output *out, const struct options *o)
 	if (open_file(out))
 		return -1;
 	out->text_flags = (wants_colour(out->fd) ? TEXT_COLOUR : 0) | (o->nul ? TEXT_RAW : 0);
+	if (o->on_overflow == OVERFLOW_RESCAN && !(out->snapshot = snapshot_new(o)))
+		return -1;
 	if (o->summary && !(out->summary = summary_new()))
 		return -1;
 	if (o->exec && !(out->exec = exec_new(o)))
@@ -71,6 +74,7 @@ void output_close(struct output *out)
 	exec_free(out->exec);
 	auditlog_free(out->audit);
 	summary_free(out->summary);
+	snapshot_free(out->snapshot);
 	alive_close(&out->alive);
 	format_free(&out->format);
 	buffer_free(&out->buf);
@@ -202,6 +206,9 @@ static int take(struct output *out, const struct line *line)
 {
 	int ret = 0;
 
+	/* All marks are set, and nothing was told yet */
+	if (line->type == LINE_READY && out->snapshot && snapshot_take(out->snapshot))
+		return -1;
 	out->seq++;
 	out->events += is_line(out, line);
 	if (out->audit)
@@ -220,6 +227,21 @@ static int take(struct output *out, const struct line *line)
 	return out->buf.len < GATHER_MAX ? 0 : output_flush(out);
 }
 
+/* What was lost may have been of any kind that is asked for */
+static int tell_changed(void *data, const struct line *found)
+{
+	struct output *out = data;
+	struct line line = *found;
+	uint64_t asked = out->o->events;
+
+	if (asked & (FAN_RENAME | FAN_MOVE))
+		asked |= FAN_CREATE | FAN_DELETE;
+	if (!(line.mask & asked & ~(uint64_t)FAN_ONDIR) || !is_wanted(out, &line))
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &line.time);
+	return take(out, &line);
+}
+
 static int take_gone(struct output *out, struct line gone, const char *how)
 {
 	if (options_notes(out->o))
@@ -235,6 +257,12 @@ int output_line(struct output *out, const struct line *line)
 
 	/* It comes in any case, for the end of a PATH */
 	asked.mask &= out->o->events | ~(uint64_t)FAN_DELETE_SELF;
+	if (out->snapshot && snapshot_line(out->snapshot, line))
+		return -1;
+	if (line->type == LINE_OVERFLOW) {
+		out->overflow[line->remote] = true;
+		out->ended_by_overflow = out->o->on_overflow == OVERFLOW_EXIT;
+	}
 	if ((asked.mask & ~(uint64_t)FAN_ONDIR || line->type == LINE_READY) && is_wanted(out, line))
 		ret = take(out, &asked);
 	if (!ret && line->root && (line->mask & FAN_DELETE_SELF) &&
@@ -253,6 +281,21 @@ int output_unmounted(struct output *out)
 	while (!ret && (line.path = alive_unmounted(&out->alive)))
 		ret = take_gone(out, line, "unmounted");
 	return ret;
+}
+
+int output_idle(struct output *out)
+{
+	int ret = 0;
+
+	/* The local one stands for both */
+	for (int remote = 0; remote < 2; remote++) {
+		if (!out->overflow[remote])
+			continue;
+		if (out->snapshot && !ret)
+			ret = snapshot_compare(out->snapshot, remote, tell_changed, out);
+		out->overflow[0] = out->overflow[1] = false;
+	}
+	return ret ? ret : output_flush(out);
 }
 
 /* ---- Writing ------------------------------------------------------------- */

@@ -23,7 +23,10 @@ struct output {
 	int fd;
 	uint64_t seq;		/* of records */
 	uint64_t events;	/* that were reported */
+	bool overflow[2];	/* of [remote], since the last output_idle() */
+	bool ended_by_overflow;	/* as --on-overflow=exit wants it */
 	struct alive alive;
+	struct snapshot *snapshot;
 	struct summary *summary;
 	struct exec *exec;
 	struct auditlog *audit;
@@ -41,7 +44,10 @@ int output_line(struct output *out, const struct line *line);
 /* Says which PATHs are unmounted now */
 int output_unmounted(struct output *out);
 
-/* Writes all that it kept.  To be called whenever there is no event now. */
+/* To be called when there is no event now: tells what is due, and writes all that it kept */
+int output_idle(struct output *out);
+
+/* Writes all that it kept. */
 int output_flush(struct output *out);
 
 /* What comes at the end, such as the summary */

@@ -16,7 +16,7 @@ size_t path_trim(const char *path, size_t len)
 int paths_add(struct paths *p, const char *path, size_t len)
 {
 	char **list = realloc(p->list, (p->count + 2) * sizeof(*list));
-	char *copy = strndup(path, len);
+	char *copy = strndup(path, path_trim(path, len));
 
 	if (list)
 		p->list = list;
@@ -38,7 +38,7 @@ int paths_add_either(struct paths *watched, struct paths *excluded, const char *
 		fputs("fanwatch: no path after @\n", stderr);
 		return -1;
 	}
-	return paths_add(excluded, path + 1, path_trim(path + 1, len - 1));
+	return paths_add(excluded, path + 1, len - 1);
 }
 
 static int add_all(struct paths *watched, struct paths *excluded, FILE *f, char end)

@@ -11,7 +11,7 @@ struct paths {
 	size_t count;
 };
 
-/* Adds a copy.  Returns 0, or -1 after a message. */
+/* Adds a copy, without slashes at the end.  Returns 0, or -1 after a message. */
 int paths_add(struct paths *p, const char *path, size_t len);
 
 /* Adds a path as it is written: with @ to the second list, without to the first */

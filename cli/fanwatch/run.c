@@ -47,7 +47,7 @@ static int take_event(struct watch *w)
 
 static bool is_done(const struct loop *l)
 {
-	return signals_came() || (l->w->o->one && l->out->events);
+	return signals_came() || l->out->ended_by_overflow || (l->w->o->one && l->out->events);
 }
 
 static int take_events(struct loop *l)
@@ -57,7 +57,7 @@ static int take_events(struct loop *l)
 	do {
 		ret = take_event(l->w);
 	} while (ret > 0 && !is_done(l));
-	if (ret < 0 || output_flush(l->out))
+	if (ret < 0 || output_idle(l->out))
 		return STATUS_ERROR;
 	return GO_ON;
 }
@@ -118,6 +118,10 @@ static int check_end(const struct loop *l)
 	const struct options *o = l->w->o;
 	size_t left = l->out->alive.left;
 
+	if (l->out->ended_by_overflow) {
+		fputs("fanwatch: events were lost\n", stderr);
+		return STATUS_ERROR;
+	}
 	if (o->one && l->out->events)
 		return STATUS_OK;
 	if (o->style == STYLE_INOTIFYWAIT)
@@ -163,6 +167,9 @@ int run(struct watch *w)
 
 	while (status == GO_ON && !signals_came())
 		status = turn(&l);
+	if (!signals_came() && status != STATUS_ERROR && l.out->exec &&
+	    exec_finish(l.out->exec, signals_fd()))
+		status = STATUS_ERROR;
 	signals_seen();
 	if (status == GO_ON)
 		status = STATUS_OK;
