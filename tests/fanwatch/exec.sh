@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154,SC2034 # variables of run
 #
 # fanwatch --exec
 

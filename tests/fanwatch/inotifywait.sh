@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154,SC2034 # variables of run
 #
 # inotifywait's common uses, from its manual and from scripts: each command line is run
 # with inotifywait and, by changing the program's name only, with fanotifywait and where
