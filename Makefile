@@ -22,6 +22,8 @@ BINDIR = $(PREFIX)/bin
 LIBDIR = $(PREFIX)/lib
 INCLUDEDIR = $(PREFIX)/include
 MANDIR = $(PREFIX)/share/man
+DOCDIR = $(PREFIX)/share/doc/libfanotify-remote
+UNITDIR = $(PREFIX)/lib/systemd/system
 
 LIB := lib/libfanotify-remote
 VERSION := $(shell sed -n 's/^\#define FANR_VERSION[[:space:]]*"\(.*\)"/\1/p' $(LIB)/include/fanotify-remote.h 2>/dev/null)
@@ -54,7 +56,7 @@ FANWATCH_LIBS = $(JSON_LIBS) $(call once,NCURSES_LIBS,$(call pkg,ncursesw,--libs
 CHECK_LIBS = $(call once,CHECK_LIBS,$(call pkg,check,--libs))
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -Wall -Wextra $(WARN_ERROR) -fPIC -pthread \
-	-I$(LIB) -I$(LIB)/include $(CFLAGS)
+	-I$(LIB) -I$(LIB)/include $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(filter -fsanitize=%,$(OPT)) -pthread -Wl,--as-needed $(LDFLAGS)
 
 # ---- what is there
@@ -72,6 +74,10 @@ bench_lib_src := $(sort $(wildcard tests/bench/lib/*.c))
 example_src := $(sort $(wildcard examples/*.c))
 headers := $(sort $(wildcard $(LIB)/include/*.h))
 man_pages := $(sort $(wildcard man/*.[1-8]))
+# PAGE:NAME of what else pages are found by: functions, and fanwatch's other name
+man_aliases := fanwatch.1:fanotifywait $(foreach p,$(filter %.3,$(man_pages)),$(addprefix $(notdir $(p)):, \
+	$(shell sed -n 's/^\.Nm \(fanr_[a-z_]*\).*/\1/p' $(p))))
+docs := kernel/PROTOCOL.md $(wildcard $(LIB)/*.md)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 client_obj := $(call obj,$(client_src))
@@ -87,6 +93,7 @@ all_obj := $(client_obj) $(server_obj) $(fanmirror_obj) $(fanwatch_obj) $(unit_l
 client_a := $(if $(client_src),$(B)/lib/libfanotify-remote.a)
 server_a := $(if $(server_src),$(B)/lib/libfanotify-remote-server.a)
 libraries := $(foreach a,$(client_a) $(server_a),$(a) $(a:.a=.so) $(a:.a=.so.$(SOVERSION)))
+units := $(patsubst server/fanmirror/%.in,$(B)/units/%,$(wildcard server/fanmirror/*.service.in))
 pc_files := $(patsubst $(LIB)/%.in,$(B)/lib/pkgconfig/%,$(wildcard $(LIB)/*.pc.in))
 # fanotifywait: fanwatch, as inotifywait
 programs := $(if $(fanmirror_src),$(B)/bin/fanmirror) $(if $(fanwatch_src),$(B)/bin/fanwatch $(B)/bin/fanotifywait)
@@ -105,7 +112,7 @@ example_bin := $(example_src:examples/%.c=$(B)/examples/%)
 parts := $(if $(fanmirror_src),$(B)/lib/parts/fanmirror.a) $(if $(fanwatch_src),$(B)/lib/parts/fanwatch.a)
 
 .PHONY: all tests examples
-all: $(libraries) $(pc_files) $(programs) examples
+all: $(libraries) $(pc_files) $(programs) $(units) examples
 examples: $(example_bin)
 tests: $(unit_bin) $(fanmirror_test_bin) $(ltp_bin) $(queue_bin) $(bench_bin) $(stock_bin)
 
@@ -173,9 +180,13 @@ $(B)/lib/%.so: $(B)/lib/%.so.$(SOVERSION)
 $(B)/lib/pkgconfig/%.pc: $(LIB)/%.pc.in $(LIB)/include/fanotify-remote.h $(B)/prefix
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' $< >$@
+$(B)/units/%: server/fanmirror/%.in $(B)/prefix
+	@mkdir -p $(@D)
+	@sed 's|@BINDIR@|$(BINDIR)|' $< >$@
+prefix_now = $(PREFIX) $(BINDIR) $(LIBDIR) $(INCLUDEDIR)
 $(B)/prefix: FORCE
 	@mkdir -p $(@D)
-	@echo '$(PREFIX) $(LIBDIR) $(INCLUDEDIR)' | cmp -s - $@ || echo '$(PREFIX) $(LIBDIR) $(INCLUDEDIR)' >$@
+	@echo '$(prefix_now)' | cmp -s - $@ || echo '$(prefix_now)' >$@
 
 # ---- programs
 define program
@@ -262,17 +273,24 @@ lint:
 	@scripts/lint
 
 # ---- install
-.PHONY: install uninstall
+.PHONY: install uninstall deb check-deb
 dest = $(DESTDIR)$(1)
 man_dest = $(call dest,$(MANDIR)/man$(subst .,,$(suffix $(1)))/$(notdir $(1)))
+page_of = $(word 1,$(subst :, ,$(1)))
+alias_dest = $(call man_dest,$(word 2,$(subst :, ,$(1)))$(suffix $(call page_of,$(1))))
 
-install: $(libraries) $(pc_files) $(programs)
-	@install -d $(call dest,$(BINDIR)) $(call dest,$(LIBDIR)/pkgconfig) $(call dest,$(INCLUDEDIR))
+install: $(libraries) $(pc_files) $(programs) $(units)
+	@install -d $(call dest,$(BINDIR)) $(call dest,$(LIBDIR)/pkgconfig) $(call dest,$(INCLUDEDIR)) \
+		$(call dest,$(UNITDIR)) $(call dest,$(DOCDIR)/examples)
 	$(if $(strip $(programs)),@cp -dp --no-preserve=ownership $(programs) $(call dest,$(BINDIR)))
 	$(if $(strip $(libraries)),@cp -dp --no-preserve=ownership $(libraries) $(call dest,$(LIBDIR)))
 	$(if $(pc_files),@install -m 644 $(pc_files) $(call dest,$(LIBDIR)/pkgconfig))
 	$(if $(headers),@install -m 644 $(headers) $(call dest,$(INCLUDEDIR)))
+	$(if $(units),@install -m 644 $(units) $(call dest,$(UNITDIR)))
+	@install -m 644 $(docs) $(call dest,$(DOCDIR))
+	$(if $(example_src),@install -m 644 $(example_src) $(call dest,$(DOCDIR)/examples))
 	$(foreach p,$(man_pages),@install -D -m 644 $(p) $(call man_dest,$(p))$(newline))
+	$(foreach f,$(man_aliases),@ln -sf $(call page_of,$(f)) $(call alias_dest,$(f))$(newline))
 	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || ldconfig
 
 uninstall:
@@ -280,7 +298,18 @@ uninstall:
 		$(foreach p,$(libraries),$(call dest,$(LIBDIR)/$(notdir $(p)))) \
 		$(foreach p,$(pc_files),$(call dest,$(LIBDIR)/pkgconfig/$(notdir $(p)))) \
 		$(foreach p,$(headers),$(call dest,$(INCLUDEDIR)/$(notdir $(p)))) \
-		$(foreach p,$(man_pages),$(call man_dest,$(p)))
+		$(foreach p,$(units),$(call dest,$(UNITDIR)/$(notdir $(p)))) \
+		$(foreach p,$(docs),$(call dest,$(DOCDIR)/$(notdir $(p)))) \
+		$(foreach p,$(example_src),$(call dest,$(DOCDIR)/examples/$(notdir $(p)))) \
+		$(foreach p,$(man_pages),$(call man_dest,$(p))) \
+		$(foreach f,$(man_aliases),$(call alias_dest,$(f)))
+	@rmdir $(call dest,$(DOCDIR)/examples) $(call dest,$(DOCDIR)) 2>/dev/null || :
+
+deb:
+	@scripts/install-deps deb
+	@packaging/build
+check-deb: deb
+	@packaging/check
 
 define newline
 
@@ -290,7 +319,7 @@ endef
 # ---- clean. The kernel takes long to build: only distclean removes it
 .PHONY: clean distclean help FORCE
 clean:
-	@rm -rf build/obj build/lib build/bin build/tests build/examples build/san build/flags build/prefix build/log build/vm
+	@rm -rf build/obj build/lib build/bin build/tests build/examples build/san build/flags build/prefix build/units build/log build/vm
 distclean:
 	@rm -rf build
 help:
@@ -305,6 +334,7 @@ help:
 		'kernel-tree        a git tree with the series applied; kernel-patches: write it back' \
 		'kernel-checkpatch  checkpatch --strict; kernel-matrix: options on and off, W=1 (an hour)' \
 		'install, uninstall with PREFIX= and DESTDIR=' \
+		'deb                Debian packages, in build/deb; check-deb: lintian, and a clean system with them' \
 		'clean, distclean   distclean removes the built kernel, too' \
 		'deps               install the packages that these need'
 FORCE:
