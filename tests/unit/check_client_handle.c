@@ -416,6 +416,31 @@ START_TEST(without_privilege_an_unmarked_directory_is_refused)
 }
 END_TEST
 
+START_TEST(what_an_event_names_opens_wherever_it_is)
+{
+	char text[4] = "";
+	int fd;
+
+	make_dir("d");
+	mark_filesystem();
+	touch("d/f");
+	next(FAN_CREATE);
+	ck_assert_int_eq(rename("d/f", "g"), 0);
+	fd = fanr_open_fid(h, &ev.object, O_RDWR);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(write(fd, "new", 3), 3);
+	ck_assert_int_eq(pread(fd, text, 3, 0), 3);
+	ck_assert_str_eq(text, "new");
+	close(fd);
+	ck_assert_int_eq(unlink("g"), 0);
+	ck_assert_int_eq(fanr_open_fid(h, &ev.object, O_RDONLY), -ESTALE);
+	ck_assert_int_eq(fanr_open_fid(h, &ev.dir2, O_RDONLY), -ENOENT);
+	ev.object.len = 4096;
+	ck_assert_int_eq(fanr_open_fid(h, &ev.object, O_RDONLY), -EINVAL);
+}
+END_TEST
+
 START_TEST(a_tree_that_is_gone_resolves_by_the_events_to_come)
 {
 	make_dir("d");
@@ -689,6 +714,7 @@ static void add_path_tests(TCase *t)
 	tcase_add_test(t, what_moves_out_of_sight_says_so_until_it_comes_back);
 	tcase_add_test(t, a_deleted_directory_has_its_last_path);
 	tcase_add_test(t, unmarked_directories_resolve_by_their_handle);
+	tcase_add_test(t, what_an_event_names_opens_wherever_it_is);
 	tcase_add_test(t, without_privilege_an_unmarked_directory_is_refused);
 	tcase_add_test(t, a_tree_that_is_gone_resolves_by_the_events_to_come);
 	tcase_add_test(t, a_gone_tree_is_found_beyond_the_first_read);

@@ -114,20 +114,25 @@ static int mount_fd(struct fanr *h, const struct fanr_fid *fid)
 	return m->fd;
 }
 
-static int open_fid(struct fanr *h, const struct fanr_fid *fid)
+int fanr_open_fid(struct fanr *h, const struct fanr_fid *fid, int flags)
 {
 	union {
 		struct file_handle handle;
 		unsigned char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
 	} u;
-	int mfd = mount_fd(h, fid), fd;
+	int mfd, fd;
 
+	if (!fid->bytes)
+		return -ENOENT;
+	if (fid->len > MAX_HANDLE_SZ)
+		return -EINVAL;
+	mfd = mount_fd(h, fid);
 	if (mfd < 0)
 		return mfd;
 	u.handle.handle_bytes = fid->len;
 	u.handle.handle_type = fid->type;
 	memcpy(u.handle.f_handle, fid->bytes, fid->len);
-	fd = open_by_handle_at(mfd, &u.handle, O_PATH | O_CLOEXEC);
+	fd = open_by_handle_at(mfd, &u.handle, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -167,7 +172,7 @@ static int path_of_object(int fd, char *path)
 
 static int resolve_handle(struct fanr *h, const struct fanr_fid *fid, char *path)
 {
-	int ret, tries = 3, fd = open_fid(h, fid);
+	int ret, tries = 3, fd = fanr_open_fid(h, fid, O_PATH);
 
 	if (fd < 0)
 		return fd;

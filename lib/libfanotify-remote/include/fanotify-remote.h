@@ -31,8 +31,8 @@
  * which leaves the other's handle working.
  *
  * Blocking: fanr_mark() and fanr_probe() wait for the file system (for a remote
- * mark: for its server's answer; a fatal signal ends the wait), fanr_resolve()
- * and fanr_event_path() may.  Everything else returns at once.
+ * mark: for its server's answer; a fatal signal ends the wait), fanr_resolve(),
+ * fanr_event_path() and fanr_open_fid() may.  Everything else returns at once.
  *
  * Kernel: 6.1 or later for local events.  Remote ones come from the kernel where
  * it has the interface that fanotify-remote(7) describes and the file system's
@@ -332,6 +332,18 @@ enum fanr_side {
 FANR_API int fanr_event_path(struct fanr *h, const struct fanr_event *ev,
 			     enum fanr_side side, unsigned int flags,
 			     char *buf, size_t size);
+
+/*
+ * Opens what a FID names, wherever it is by now, with these flags of open(2) and
+ * O_CLOEXEC.  Needs CAP_DAC_READ_SEARCH, and something marked on its file system.
+ * As fanr_resolve(), it may open a marked directory to do so; what it opens itself
+ * raises the events of any open.
+ *
+ * Returns a descriptor that is yours to close; or -ENOENT (the FID is absent, or
+ * nothing is marked on its file system), -EINVAL (a FID that no event has),
+ * -ESTALE (deleted), or what open_by_handle_at(2) says.
+ */
+FANR_API int fanr_open_fid(struct fanr *h, const struct fanr_fid *fid, int flags);
 
 /* ---- Probe ------------------------------------------------------------- */
 
