@@ -30,6 +30,8 @@ static const char *backend_name(int backend)
 		return "kernel";
 	case FANR_BACKEND_QUEUE:
 		return "event-queue";
+	case FANR_BACKEND_INOTIFY:
+		return "inotify";
 	default:
 		return "none";
 	}

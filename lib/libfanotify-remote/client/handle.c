@@ -12,27 +12,44 @@
 #define CALLER_FLAGS	(FAN_REMOTE_EVENTS | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS | \
 			 FAN_REPORT_PIDFD | FAN_REPORT_TID)
 
-int fanr_group_add(struct fanr *h)
+/* Takes over the descriptor, which may be an error */
+static int add_group(struct fanr *h, int fd, bool inotify)
 {
 	struct epoll_event poll = { .events = EPOLLIN };
 	struct fanr_group *groups;
-	int fd, ret;
+	int ret = -ENOMEM;
 
+	if (fd < 0)
+		return fd;
 	groups = realloc(h->groups, (h->ngroups + 1) * sizeof(*groups));
 	if (!groups)
-		return -ENOMEM;
+		goto out_close;
 	h->groups = groups;
-
-	fd = fanotify_init(h->flags, 0);
-	if (fd < 0)
-		return -errno;
 	if (epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, fd, &poll)) {
 		ret = -errno;
-		close(fd);
-		return ret;
+		goto out_close;
 	}
-	h->groups[h->ngroups++] = (struct fanr_group){ .fd = fd };
+	h->groups[h->ngroups++] = (struct fanr_group){ .fd = fd, .inotify = inotify };
 	return 0;
+
+out_close:
+	close(fd);
+	return ret;
+}
+
+int fanr_group_add_inotify(struct fanr *h)
+{
+	return add_group(h, fanr_inotify_open(), true);
+}
+
+int fanr_group_add(struct fanr *h)
+{
+	int fd;
+
+	if (h->no_fanotify)
+		return fanr_group_add_inotify(h);
+	fd = fanotify_init(h->flags, 0);
+	return add_group(h, fd < 0 ? -errno : fd, false);
 }
 
 /* The group that has marks of the file system, which lets in no other without an fsid */
@@ -76,6 +93,14 @@ static int open_first_group(struct fanr *h)
 		h->implicit = true;
 		ret = fanr_group_add(h);
 	}
+	/* A sandbox that refuses fanotify, or a kernel without it or without FIDs of targets */
+	if ((ret == -EPERM || ret == -ENOSYS || ret == -EINVAL) &&
+	    !(h->flags & CALLER_FLAGS & ~FAN_REMOTE_EVENTS)) {
+		h->implicit = h->flags & FAN_REMOTE_EVENTS || h->implicit;
+		h->flags &= ~FAN_REMOTE_EVENTS;
+		h->no_fanotify = true;
+		ret = fanr_group_add(h);
+	}
 	return ret;
 }
 
@@ -113,7 +138,9 @@ static void drop_buffer(struct fanr *h)
 	struct fanr_event ev;
 	size_t used;
 
-	while (!h->cursor.link && h->pos < h->len) {
+	if (!h->ngroups || h->cursor.link || h->groups[h->reading].inotify)
+		return;
+	while (h->pos < h->len) {
 		fanr_event_decode(h->buffer + h->pos, h->len - h->pos, 0, &ev, &used);
 		if (ev.pidfd >= 0)
 			close(ev.pidfd);

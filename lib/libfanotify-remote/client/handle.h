@@ -2,11 +2,13 @@
 #ifndef FANR_HANDLE_H
 #define FANR_HANDLE_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "fanotify-remote.h"
+#include "inotify.h"
 #include "queue.h"
 #include "table.h"
 #include "tree.h"
@@ -43,9 +45,10 @@ struct fanr_known_fsid {
 	int32_t fsid[2];
 };
 
-/* A fanotify group; one that is kept for a file system has marks there alone */
+/* A group of marks; one that is kept for a file system has marks there alone */
 struct fanr_group {
 	int fd;
+	bool inotify;		/* else fanotify */
 	dev_t only;		/* 0: any */
 };
 
@@ -59,6 +62,10 @@ struct fanr {
 	struct fanr_link *links;
 	struct fanr_link *reading_link;	/* the one that was read last */
 	struct fanr_cursor cursor;
+	bool no_fanotify;	/* this process may not use it, or the kernel has none */
+	int wd;			/* of the inotify mark that was added last; 0: none */
+	struct fanr_inotify_cursor inotify;
+	unsigned char inotify_object[MAX_HANDLE_SZ];	/* of the event that was given */
 	struct fanr_record_space space;
 	size_t pos, len;
 	unsigned char *buffer;
@@ -75,6 +82,7 @@ struct fanr {
 
 /* handle.c: one more group behind the same descriptor; 0 or -errno */
 int fanr_group_add(struct fanr *h);
+int fanr_group_add_inotify(struct fanr *h);
 /*
  * Which source the FIDs of a file system have whose events come from elsewhere:
  * where the fsid does not tell it from others, a group is kept for it.

@@ -191,9 +191,11 @@ static int remember_mount(struct fanr *h, const struct fanr_fid *fid, const stru
 
 /* ---- Marks ------------------------------------------------------------- */
 
-static int group_mark(const struct fanr *h, uint32_t group, unsigned int flags, uint64_t mask,
+static int group_mark(struct fanr *h, uint32_t group, unsigned int flags, uint64_t mask,
 		      int dirfd, const char *path)
 {
+	if (h->groups[group].inotify)
+		return fanr_inotify_mark(h, group, flags, mask, dirfd, path);
 	return fanotify_mark(h->groups[group].fd, flags, mask, dirfd, path) ? -errno : 0;
 }
 
@@ -216,6 +218,12 @@ static bool find_kept(const struct fanr *h, unsigned int flags, int dirfd, const
 	return *group < h->ngroups;
 }
 
+/* Whether it is fanotify that cannot, for want of file handles or an fsid */
+static bool is_for_inotify(unsigned int flags, int err)
+{
+	return !(flags & MARK_TYPES) && (err == -ENODEV || err == -EOPNOTSUPP);
+}
+
 /* The first group that takes it: *group is set */
 static int add_in_groups(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
 			 const char *path, uint32_t *group)
@@ -224,10 +232,15 @@ static int add_in_groups(struct fanr *h, unsigned int flags, uint64_t mask, int 
 
 	if (find_kept(h, flags, dirfd, path, group))
 		return group_mark(h, *group, flags, mask, dirfd, path);
+	if (h->no_fanotify)
+		return fanr_inotify_add(h, flags, mask, dirfd, path, group);
 	for (*group = 0; *group < h->ngroups; ++*group) {
-		if (h->groups[*group].only)
+		if (h->groups[*group].only || h->groups[*group].inotify)
 			continue;
 		ret = group_mark(h, *group, flags, mask, dirfd, path);
+		if (is_for_inotify(flags, ret) &&
+		    !fanr_inotify_add(h, flags, mask, dirfd, path, group))
+			return 0;
 		if (ret != -EXDEV)
 			return ret;
 	}
@@ -264,7 +277,12 @@ static int remember(struct fanr *h, unsigned int flags, uint64_t mask, const str
 		e = fanr_table_put(&h->table, fid, given ? given : o->whole, FANR_PATH_CURRENT);
 		ret = e ? known : -ENOMEM;
 	}
+	if (e && ret >= 0 && h->wd > 0 && kind_of(flags) == FANR_MARK_INODE &&
+	    fanr_table_set_wd(&h->table, e, h->wd))
+		ret = -ENOMEM;
 	if (e && ret >= 0) {
+		if (kind_of(flags) == FANR_MARK_INODE)
+			e->modifiers |= mask & MODIFIERS;
 		fanr_table_add_mask(&h->table, e, kind_of(flags), mask & ~MODIFIERS);
 		e->in_tree |= o->whole != NULL;
 		e->own |= !o->whole;
@@ -363,6 +381,7 @@ static int mark_add(struct fanr *h, unsigned int flags, uint64_t mask, const str
 	uint32_t group;
 	int ret, known;
 
+	h->wd = 0;
 	ret = is_remote(flags) ? add_remote(h, flags, mask, o->dirfd, o->path, &group) :
 				 add_in_groups(h, flags, mask, o->dirfd, o->path, &group);
 	if (ret)

@@ -135,6 +135,8 @@ static int next_of_buffer(struct fanr *h, struct fanr_event *ev)
 		return fanr_link_next(h, ev);
 	if (h->pos >= h->len)
 		return 0;
+	if (h->groups[h->reading].inotify)
+		return fanr_inotify_next(h, ev);
 	ret = fanr_event_decode(h->buffer + h->pos, h->len - h->pos, h->reading, ev, &used);
 	h->pos += used;
 	if (ret) {

@@ -79,6 +79,18 @@ static int probe_mask(int group, unsigned int type, uint64_t events,
 	return *mask ? 0 : EOPNOTSUPP;
 }
 
+/* For inode marks there is inotify where fanotify is refused */
+static void probe_inotify(struct fanr_support *s, uint64_t events, const struct place *at)
+{
+	int ret = fanr_inotify_probe(at->dirfd, at->path, events, &s->mask);
+
+	if (ret)
+		return;
+	s->error = 0;
+	s->reason = FANR_REASON_NONE;
+	s->backend = FANR_BACKEND_INOTIFY;
+}
+
 static void probe_kind(struct fanr_support *s, unsigned int type, uint64_t events,
 		       const struct place *at)
 {
@@ -130,13 +142,13 @@ int fanr_probe(int dirfd, const char *path, struct fanr_probe *result)
 {
 	struct place at = { dirfd, path };
 	uint64_t events = FILE_EVENTS;
+	struct fanr *h;
 	struct stat st;
-	int group;
+	int ret = fanr_open(&h, 0);
 
-	group = fanotify_init(FANR_INIT_FLAGS, 0);
-	if (group < 0)
-		return -errno;
-	close(group);
+	if (ret)
+		return ret;
+	fanr_close(h);
 	if (fstatat(dirfd, path, &st, 0))
 		return -errno;
 	if (S_ISDIR(st.st_mode))
@@ -144,6 +156,8 @@ int fanr_probe(int dirfd, const char *path, struct fanr_probe *result)
 
 	memset(result, 0, sizeof(*result));
 	probe_kind(&result->local, FAN_MARK_INODE, events, &at);
+	if (result->local.error)
+		probe_inotify(&result->local, events, &at);
 	probe_kind(&result->local_fs, FAN_MARK_FILESYSTEM, events, &at);
 	probe_remote(&result->remote, FAN_MARK_REMOTE_INODE, events, &at);
 	probe_remote(&result->remote_fs, FAN_MARK_REMOTE_FILESYSTEM, events, &at);

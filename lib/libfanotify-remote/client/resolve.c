@@ -233,7 +233,7 @@ static int resolve_gone(struct fanr *h, const struct fanr_fid *fid, char *path, 
 	/* It may have moved since, unless its end was seen */
 	if (e && e->state == FANR_PATH_GONE)
 		return compose_entry(e, NULL, path, PATH_MAX);
-	if (h->cursor.link || fid->source != h->reading || depth >= AHEAD_DEPTH)
+	if (h->cursor.link || h->groups[h->reading].inotify || fid->source != h->reading || depth >= AHEAD_DEPTH)
 		return -ESTALE;
 	while (!find_removal(h, fid, &pos, &ev))
 		if (h->len + FANR_READ_SIZE > FANR_BUFFER_SIZE || fanr_read_more(h) <= 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "table.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,8 +52,82 @@ static void unmarked_remove(struct fanr_table *t, struct fanr_entry *e)
 	t->unmarked--;
 }
 
+/* ---- Watches of inotify ------------------------------------------------ */
+
+static void wd_link(struct fanr_table *t, struct fanr_entry *e)
+{
+	struct fanr_entry **bucket = &t->wd_buckets[e->wd & (t->wd_nbuckets - 1)];
+
+	e->wd_chain = *bucket;
+	*bucket = e;
+}
+
+static void wd_unlink(struct fanr_table *t, struct fanr_entry *e)
+{
+	struct fanr_entry **p;
+
+	if (!e->wd)
+		return;
+	for (p = &t->wd_buckets[e->wd & (t->wd_nbuckets - 1)]; *p != e; p = &(*p)->wd_chain)
+		;
+	*p = e->wd_chain;
+	e->wd = 0;
+	t->wd_count--;
+}
+
+static int wd_grow(struct fanr_table *t)
+{
+	size_t old = t->wd_nbuckets, n = old ? 2 * old : FIRST_BUCKETS;
+	struct fanr_entry **was = t->wd_buckets, *e, *next;
+
+	t->wd_buckets = calloc(n, sizeof(*t->wd_buckets));
+	if (!t->wd_buckets) {
+		t->wd_buckets = was;
+		return old ? 0 : -ENOMEM;
+	}
+	t->wd_nbuckets = n;
+	for (size_t i = 0; i < old; i++) {
+		for (e = was[i]; e; e = next) {
+			next = e->wd_chain;
+			wd_link(t, e);
+		}
+	}
+	free(was);
+	return 0;
+}
+
+int fanr_table_set_wd(struct fanr_table *t, struct fanr_entry *e, int wd)
+{
+	if (e->wd == wd)
+		return 0;
+	wd_unlink(t, e);
+	if (!wd)
+		return 0;
+	if (t->wd_count >= t->wd_nbuckets && wd_grow(t))
+		return -ENOMEM;
+	e->wd = wd;
+	wd_link(t, e);
+	t->wd_count++;
+	return 0;
+}
+
+struct fanr_entry *fanr_table_find_wd(const struct fanr_table *t, uint32_t source, int wd)
+{
+	struct fanr_entry *e;
+
+	if (!t->wd_nbuckets || wd <= 0)
+		return NULL;
+	for (e = t->wd_buckets[wd & (t->wd_nbuckets - 1)]; e; e = e->wd_chain)
+		if (e->wd == wd && e->fid.source == source)
+			return e;
+	return NULL;
+}
+
+/* ---- Entries ----------------------------------------------------------- */
+
 static void entry_drop(struct fanr_table *t, struct fanr_entry *e)
 {
+	wd_unlink(t, e);
 	struct fanr_entry **p = &t->buckets[e->hash & (t->nbuckets - 1)];
 
 	while (*p != e)
@@ -98,6 +173,7 @@ void fanr_table_free(struct fanr_table *t)
 		}
 	}
 	free(t->buckets);
+	free(t->wd_buckets);
 	memset(t, 0, sizeof(*t));
 }
 

@@ -31,6 +31,9 @@ struct fanr_entry {
 	uint64_t masks[FANR_MARK_KINDS];
 	uint32_t hash;
 	int state;				/* FANR_PATH_ */
+	int wd;					/* of inotify; 0: none */
+	struct fanr_entry *wd_chain;
+	uint64_t modifiers;			/* of the local inode mark */
 	bool in_tree;				/* marked as a directory of a tree */
 	bool own;				/* marked by fanr_mark() */
 	struct fanr_fid fid;			/* bytes lead to the end of this */
@@ -43,6 +46,8 @@ struct fanr_table {
 	size_t count;
 	struct fanr_entry *oldest, *newest;
 	size_t unmarked;
+	struct fanr_entry **wd_buckets;
+	size_t wd_nbuckets, wd_count;		/* the first a power of two, or 0 */
 };
 
 bool fanr_fid_equal(const struct fanr_fid *a, const struct fanr_fid *b);
@@ -59,6 +64,10 @@ struct fanr_entry *fanr_table_find(const struct fanr_table *t, const struct fanr
  */
 struct fanr_entry *fanr_table_put(struct fanr_table *t, const struct fanr_fid *fid,
 				  const char *path, int state);
+
+/* Which inotify watch the entry has, 0 for none.  0 or -ENOMEM. */
+int fanr_table_set_wd(struct fanr_table *t, struct fanr_entry *e, int wd);
+struct fanr_entry *fanr_table_find_wd(const struct fanr_table *t, uint32_t source, int wd);
 
 void fanr_table_add_mask(struct fanr_table *t, struct fanr_entry *e,
 			 enum fanr_mark_kind kind, uint64_t mask);

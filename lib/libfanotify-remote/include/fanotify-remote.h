@@ -50,6 +50,12 @@
  *  - FAN_MARK_IGNORED_MASK is not known, FAN_MARK_IGNORE is;
  *  - when the server is gone the handle gives one overflow, and marking there
  *    gives -ENOTCONN.
+ *
+ * Where a sandbox or the kernel has no fanotify for this process, and for file
+ * systems that fanotify refuses (those without an fsid before Linux 6.8), local
+ * inode marks are inotify's: pid is 0, of the FIDs of an event those are there that
+ * the handle knows by its marks, and there is no ignoring and no FAN_OPEN_EXEC.
+ * Its limits are fs.inotify's.
  */
 #ifndef FANOTIFY_REMOTE_H
 #define FANOTIFY_REMOTE_H
@@ -96,7 +102,8 @@ struct fanr;
  *
  * Returns 0 and a handle that fanr_close() frees; -EINVAL (a flag that is none
  * of the above), -EPERM (privilege), -EMFILE (descriptors, or
- * fs.fanotify.max_user_groups), -ENOSYS (no fanotify), -ENOMEM.
+ * fs.fanotify.max_user_groups), -ENOSYS (neither fanotify nor inotify; or no
+ * fanotify for the flags), -ENOMEM.
  */
 FANR_API int fanr_open(struct fanr **hp, unsigned int flags);
 
@@ -351,6 +358,7 @@ enum fanr_backend {
 	FANR_BACKEND_NONE,
 	FANR_BACKEND_KERNEL,	/* fanotify itself */
 	FANR_BACKEND_QUEUE,	/* the event queue of the file system's server */
+	FANR_BACKEND_INOTIFY,	/* inotify, where fanotify cannot or may not be used */
 };
 
 enum fanr_reason {
