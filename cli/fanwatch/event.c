@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,51 +39,96 @@ char *watch_label(const struct watch *w, const char *path)
 	return asprintf(&label, "%s%s", r->label, rest) < 0 ? NULL : label;
 }
 
+/* As watch_label(), in a buffer of its own; NULL without memory */
+static const char *event_label(struct watch *w, int i, const struct root *r, const char *path)
+{
+	struct buffer *b = &w->label[i];
+
+	if (!r || !strcmp(r->label, r->path))
+		return path;
+	b->len = 0;
+	path += strcmp(r->path, "/") ? strlen(r->path) : 0;
+	if (strcmp(r->label, "/") || !*path)
+		buffer_string(b, r->label);
+	buffer_put(b, path, strlen(path) + 1);
+	return b->failed ? NULL : b->bytes;
+}
+
 int watch_print(struct watch *w, struct line *line)
 {
 	const struct root *r = line->path ? watch_root(w, line->path) : NULL;
-	char *label = NULL, *new_label = NULL;
-	int ret;
 
 	clock_gettime(CLOCK_REALTIME, &line->time);
 	line->root = r && !strcmp(r->path, line->path);
-
-	if (line->path && !(label = watch_label(w, line->path)))
-		goto out_free_labels;
-	if (line->new_path && !(new_label = watch_label(w, line->new_path)))
-		goto out_free_labels;
-	line->path = label;
-	line->new_path = new_label;
-	ret = output_line(&w->out, line);
-	free(label);
-	free(new_label);
-	return ret;
-
-out_free_labels:
-	free(label);
-	free(new_label);
-	return no_memory();
+	if (line->path && !(line->path = event_label(w, 0, r, line->path)))
+		return no_memory();
+	if (line->new_path &&
+	    !(line->new_path = event_label(w, 1, watch_root(w, line->new_path), line->new_path)))
+		return no_memory();
+	return output_line(&w->out, line);
 }
 
 /* ---- Paths ------------------------------------------------------------- */
 
+static bool grow_path(struct watch *w, int i, size_t size)
+{
+	char *buf = realloc(w->path[i], size);
+
+	if (!buf)
+		return false;
+	w->path[i] = buf;
+	w->path_size[i] = size;
+	return true;
+}
+
+/*
+ * Whether the path of a name that is no directory's could be made of the cache.  It
+ * is for marks of file systems: the library knows the paths of others as they were given.
+ */
+static bool cached_path(struct watch *w, const struct fanr_event *ev, int i)
+{
+	const struct fanr_fid *fid = i ? &ev->dir2 : &ev->dir;
+	const char *name = i ? ev->name2 : ev->name, *dir;
+	size_t len, name_len = i ? ev->name2_len : ev->name_len;
+	char buf[PATH_MAX];
+
+	if (!w->whole || !fid->bytes || !name || (ev->mask & FAN_ONDIR))
+		return false;
+	dir = dircache_find(&w->dirs, fid);
+	if (!dir && fanr_resolve(w->h, fid, NULL, 0, buf, sizeof(buf)) == FANR_PATH_CURRENT)
+		dir = dircache_put(&w->dirs, fid, buf);
+	if (!dir)
+		return false;
+	len = strlen(dir);
+	if (len + name_len + 2 > w->path_size[i] && !grow_path(w, i, 2 * (len + name_len + 2)))
+		return false;
+	memcpy(w->path[i], dir, len);
+	if (!len || dir[len - 1] != '/')
+		w->path[i][len++] = '/';
+	memcpy(w->path[i] + len, name, name_len + 1);
+	return true;
+}
+
+/* What makes paths of directories wrong; events that are lost may have been such */
+static bool moves_paths(const struct fanr_event *ev)
+{
+	return (ev->mask & FAN_Q_OVERFLOW) ||
+	       ((ev->mask & FAN_ONDIR) && (ev->mask & (FAN_RENAME | FAN_MOVE | FAN_MOVE_SELF)));
+}
+
 static int event_path(struct watch *w, const struct fanr_event *ev, enum fanr_side side)
 {
 	int i = side == FANR_SIDE_TO, ret;
-	char *buf;
-	size_t size;
 
+	if (cached_path(w, ev, i))
+		return FANR_PATH_CURRENT;
 	for (;;) {
 		ret = w->path_size[i] ? fanr_event_path(w->h, ev, side, 0, w->path[i],
 							w->path_size[i]) : -ENAMETOOLONG;
 		if (ret != -ENAMETOOLONG || w->path_size[i] >= 1 << 20)
 			return ret;
-		size = w->path_size[i] ? 4 * w->path_size[i] : 8192;
-		buf = realloc(w->path[i], size);
-		if (!buf)
+		if (!grow_path(w, i, w->path_size[i] ? 4 * w->path_size[i] : 8192))
 			return -ENOMEM;
-		w->path[i] = buf;
-		w->path_size[i] = size;
 	}
 }
 
@@ -210,10 +256,12 @@ int watch_event(struct watch *w, const struct fanr_event *ev)
 	struct happening h;
 	int ret;
 
+	if (moves_paths(ev))
+		dircache_drop(&w->dirs);
 	if (ev->mask & FAN_Q_OVERFLOW)
 		return overflow(w, ev);
 	/* What this program reads to follow a tree is nobody's event */
-	if (ev->origin == FANR_LOCAL && ev->pid == getpid())
+	if (ev->origin == FANR_LOCAL && ev->pid == w->pid)
 		return 0;
 	find_paths(w, ev, &h);
 	if (!concerns(w, h.from, h.state) && !concerns(w, h.to, h.to_state))

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -15,11 +16,19 @@
 /* Kinds of turns that the loop takes, beside the exit statuses */
 #define GO_ON	(-1)
 
+/*
+ * Waking up costs more than an event: while more than MANY come in a turn, they
+ * are read once in a millisecond.
+ */
+#define MANY		8
+#define GATHER_NS	1000000
+
 struct loop {
 	struct watch *w;
 	struct output *out;
 	int64_t idle_end;	/* of --timeout */
 	int64_t end;		/* of --seconds */
+	bool busy;		/* many events came in the last turn */
 	uint64_t seen;		/* events, when idle_end was set */
 };
 
@@ -52,11 +61,12 @@ static bool is_done(const struct loop *l)
 
 static int take_events(struct loop *l)
 {
-	int ret;
+	int ret, n = 0;
 
 	do {
 		ret = take_event(l->w);
-	} while (ret > 0 && !is_done(l));
+	} while (ret > 0 && !is_done(l) && ++n);
+	l->busy = n > MANY;
 	if (ret < 0 || output_idle(l->out))
 		return STATUS_ERROR;
 	return GO_ON;
@@ -97,6 +107,9 @@ static int wait_for_more(struct loop *l)
 	};
 	int64_t deadline = next_deadline(l), left = -1;
 
+	if (l->busy)
+		nanosleep(&(struct timespec){ .tv_nsec = GATHER_NS }, NULL);
+
 	if (deadline >= 0) {
 		left = deadline - clock_ms();
 		left = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : left;
@@ -105,8 +118,11 @@ static int wait_for_more(struct loop *l)
 		perror("fanwatch: poll");
 		return STATUS_ERROR;
 	}
-	if (fds[4].revents && output_unmounted(l->out))
-		return STATUS_ERROR;
+	if (fds[4].revents) {
+		dircache_drop(&l->w->dirs);
+		if (output_unmounted(l->out))
+			return STATUS_ERROR;
+	}
 	return fds[2].revents || (fds[5].revents & ~POLLIN) ? STATUS_ERROR : GO_ON;
 }
 

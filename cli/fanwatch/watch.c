@@ -23,6 +23,7 @@ int watch_open(struct watch *w, const struct options *o)
 
 	memset(w, 0, sizeof(*w));
 	w->o = o;
+	w->pid = getpid();
 	if (output_open(&w->out, o))
 		return -1;
 	w->marked = (o->events & (EVENTS_ALL | FAN_MOVE) & ~(uint64_t)EVENT_UNMOUNT) | FAN_DELETE_SELF;
@@ -56,6 +57,9 @@ void watch_close(struct watch *w)
 		free(s);
 	}
 	output_close(&w->out);
+	dircache_drop(&w->dirs);
+	buffer_free(&w->label[0]);
+	buffer_free(&w->label[1]);
 	free(w->path[0]);
 	free(w->path[1]);
 }
@@ -104,6 +108,7 @@ struct root *watch_add_root(struct watch *w, enum root_mode mode, const char *la
 		free(r);
 		return NULL;
 	}
+	w->whole = mode == ROOT_FILESYSTEM && (w->whole || !w->roots);
 	r->next = w->roots;
 	w->roots = r;
 	return r;
@@ -141,13 +146,13 @@ static void say_mark_error(const char *path, int side, int err)
 int watch_mark_sides(struct watch *w, const uint64_t mask[SIDES], const char *path, int *side)
 {
 	static const unsigned int remote_type[] = { 0, FAN_MARK_REMOTE_INODE };
+	unsigned int flags = FAN_MARK_ADD | (w->o->no_dereference ? FAN_MARK_DONT_FOLLOW : 0);
 	int ret;
 
 	for (*side = 0; *side < SIDES; ++*side) {
 		if (!(mask[*side] & ~(uint64_t)(FAN_ONDIR | FAN_EVENT_ON_CHILD)))
 			continue;
-		ret = fanr_mark(w->h, FAN_MARK_ADD | remote_type[*side], mask[*side], AT_FDCWD,
-				path);
+		ret = fanr_mark(w->h, flags | remote_type[*side], mask[*side], AT_FDCWD, path);
 		if (ret < 0)
 			return ret;
 	}
@@ -311,7 +316,7 @@ static int add_clean(struct watch *w, const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st)) {
+	if (w->o->no_dereference ? lstat(path, &st) : stat(path, &st)) {
 		fprintf(stderr, "fanwatch: %s: %s\n", path, strerror(errno));
 		return -1;
 	}

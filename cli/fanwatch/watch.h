@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "buffer.h"
+#include "dircache.h"
 #include "options.h"
 #include "output.h"
 
@@ -39,10 +41,14 @@ struct watch {
 	const struct options *o;
 	struct fanr *h;
 	struct root *roots;
+	bool whole;		/* they are all ROOT_FILESYSTEM */
 	struct support *supports;
 	uint64_t marked;	/* what is asked for, and the end of a PATH */
 	uint64_t shown[SIDES];
 	struct output out;
+	struct dircache dirs;
+	pid_t pid;		/* its own */
+	struct buffer label[2];	/* of the event under way, as path */
 	char *path[2];		/* of the event under way: old or only, new */
 	size_t path_size[2];
 };

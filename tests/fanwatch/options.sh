@@ -151,7 +151,7 @@ sleeps() { [ "$(cut -d ' ' -f 1 "/proc/$watcher/syscall" 2>/dev/null)" = 7 ]; }
 test_overflow_policies() {
 	local limit
 
-	limit=$(cat /proc/sys/fs/fanotify/max_queued_events) || return
+	limit=$(queue_limit) || return
 	new_tree t/d
 	echo old >t/d/old
 	echo old >t/d/deleted
@@ -183,7 +183,7 @@ test_overflow_policies() {
 test_rescan_keeps_up() {
 	local limit
 
-	limit=$(cat /proc/sys/fs/fanotify/max_queued_events) || return
+	limit=$(queue_limit) || return
 	new_tree t/d/a/b t/junk
 	: >t/d/a/b/f
 	start --local -r --json --on-overflow=rescan t/d t/junk
