@@ -22,6 +22,8 @@ BINDIR = $(PREFIX)/bin
 LIBDIR = $(PREFIX)/lib
 INCLUDEDIR = $(PREFIX)/include
 MANDIR = $(PREFIX)/share/man
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
 DOCDIR = $(PREFIX)/share/doc/libfanotify-remote
 UNITDIR = $(PREFIX)/lib/systemd/system
 
@@ -286,6 +288,9 @@ install: $(libraries) $(pc_files) $(programs) $(units)
 	$(if $(strip $(libraries)),@cp -dp --no-preserve=ownership $(libraries) $(call dest,$(LIBDIR)))
 	$(if $(pc_files),@install -m 644 $(pc_files) $(call dest,$(LIBDIR)/pkgconfig))
 	$(if $(headers),@install -m 644 $(headers) $(call dest,$(INCLUDEDIR)))
+	@install -D -m 644 cli/fanwatch/completion/fanwatch.bash $(call dest,$(BASHDIR)/fanwatch)
+	@ln -sf fanwatch $(call dest,$(BASHDIR)/fanotifywait)
+	@install -D -m 644 cli/fanwatch/completion/_fanwatch $(call dest,$(ZSHDIR)/_fanwatch)
 	$(if $(units),@install -m 644 $(units) $(call dest,$(UNITDIR)))
 	@install -m 644 $(docs) $(call dest,$(DOCDIR))
 	$(if $(example_src),@install -m 644 $(example_src) $(call dest,$(DOCDIR)/examples))
@@ -302,7 +307,8 @@ uninstall:
 		$(foreach p,$(docs),$(call dest,$(DOCDIR)/$(notdir $(p)))) \
 		$(foreach p,$(example_src),$(call dest,$(DOCDIR)/examples/$(notdir $(p)))) \
 		$(foreach p,$(man_pages),$(call man_dest,$(p))) \
-		$(foreach f,$(man_aliases),$(call alias_dest,$(f)))
+		$(foreach f,$(man_aliases),$(call alias_dest,$(f))) \
+		$(call dest,$(BASHDIR)/fanwatch) $(call dest,$(BASHDIR)/fanotifywait) $(call dest,$(ZSHDIR)/_fanwatch)
 	@rmdir $(call dest,$(DOCDIR)/examples) $(call dest,$(DOCDIR)) 2>/dev/null || :
 
 deb:
