@@ -66,7 +66,7 @@ static int watch_and_run(struct watch *w, const struct identity *id)
 	say_setting_up(w->o);
 	for (char **path = w->o->paths.list; *path; path++)
 		if (watch_add(w, *path))
-			return STATUS_ERROR;
+			return signals_came() ? STATUS_OK : STATUS_ERROR;
 	if (privilege_drop(id, w->o->audit) || say_ready(w))
 		return STATUS_ERROR;
 	return run(w);
@@ -103,7 +103,8 @@ int main(int argc, char **argv)
 	case PARSED_BAD:
 		break;
 	case PARSED_RUN:
-		status = o.probe ? probe(&o) : watch(&o);
+		if (!o.whole || !paths_to_mounts(&o.paths))
+			status = o.probe ? probe(&o) : watch(&o);
 		break;
 	}
 	options_free(&o);

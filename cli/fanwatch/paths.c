@@ -2,9 +2,11 @@
 #include "paths.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 size_t path_trim(const char *path, size_t len)
 {
@@ -77,6 +79,34 @@ int paths_from_file(struct paths *watched, struct paths *excluded, const char *f
 	if (!standard)
 		fclose(f);
 	return ret;
+}
+
+static bool is_mount(const char *path)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, 0, &st))
+		return true;
+	return st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+int paths_to_mounts(struct paths *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		char *path = realpath(p->list[i], NULL), *slash;
+
+		if (!path) {
+			fprintf(stderr, "fanwatch: %s: %s\n", p->list[i], strerror(errno));
+			return -1;
+		}
+		while (strcmp(path, "/") && !is_mount(path)) {
+			slash = strrchr(path, '/');
+			slash[slash == path] = '\0';
+		}
+		free(p->list[i]);
+		p->list[i] = path;
+	}
+	return 0;
 }
 
 bool paths_cover(const struct paths *p, const char *path)

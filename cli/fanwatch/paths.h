@@ -24,6 +24,9 @@ int paths_add_either(struct paths *watched, struct paths *excluded, const char *
  */
 int paths_from_file(struct paths *watched, struct paths *excluded, const char *file, bool nul);
 
+/* Replaces each by the mount point above it.  Returns 0, or -1 after a message. */
+int paths_to_mounts(struct paths *p);
+
 /* path is one of them, or lies below one */
 bool paths_cover(const struct paths *p, const char *path);
 

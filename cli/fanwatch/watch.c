@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,10 @@
 
 #include "mounts.h"
 #include "names.h"
+#include "signals.h"
+
+/* Directories from one look at the progress to the next */
+#define PROGRESS_STEP	1000
 
 /* ---- Opening and closing ----------------------------------------------- */
 
@@ -264,6 +269,28 @@ static void say_problem(void *arg, const char *path, enum fanr_origin origin, in
 	fprintf(stderr, "fanwatch: %s: %s%s\n", path, strerror(-err), hint(err));
 }
 
+/* A long set-up shows that it goes on, where somebody may look at it */
+static int show_progress(void *arg, uint64_t count, const char *path)
+{
+	struct watch *w = arg;
+
+	(void)path;
+	if (signals_came())
+		return 1;
+	if (count % PROGRESS_STEP == 0 && options_notes(w->o) && isatty(STDERR_FILENO)) {
+		fprintf(stderr, "\r%" PRIu64 " directories", count);
+		w->progress = true;
+	}
+	return 0;
+}
+
+static void end_progress(struct watch *w)
+{
+	if (w->progress)
+		fputs("\r\033[K", stderr);
+	w->progress = false;
+}
+
 static int add_tree(struct watch *w, const char *label, const char *path)
 {
 	const struct fanr_tree tree = {
@@ -272,13 +299,17 @@ static int add_tree(struct watch *w, const char *label, const char *path)
 		.remote = w->shown[SIDE_REMOTE],
 		.arg = w,
 		.enter = enter,
+		.progress = show_progress,
 		.problem = say_problem,
 	};
 	struct root *r = watch_add_root(w, ROOT_TREE, label, path);
+	int ret;
 
 	if (!r)
 		return no_memory();
-	if (!fanr_tree_add(w->h, &tree, AT_FDCWD, path))
+	ret = fanr_tree_add(w->h, &tree, AT_FDCWD, path);
+	end_progress(w);
+	if (!ret)
 		return 0;
 	drop_root(w, r);
 	return -1;

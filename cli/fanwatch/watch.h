@@ -41,6 +41,7 @@ struct watch {
 	const struct options *o;
 	struct fanr *h;
 	struct root *roots;
+	bool progress;		/* of the set-up is shown */
 	bool whole;		/* they are all ROOT_FILESYSTEM */
 	struct support *supports;
 	uint64_t marked;	/* what is asked for, and the end of a PATH */

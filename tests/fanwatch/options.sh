@@ -200,6 +200,29 @@ test_rescan_keeps_up() {
 	expect 'rescan: nothing that was told' [ "$(grep '"synthetic"' "$dir/out" | grep -cv t/junk)" -eq 0 ]
 }
 
+test_filesystem() {
+	new_tree t/d
+	start --local -S -e create t/d
+	: >t/elsewhere
+	sync_with_label t/end "$dir/t/end"
+	finish
+	expect '-S watches all of the file system' paths_are "$dir/t/elsewhere" "$dir/t/end"
+	run_to_end -S t/none
+	expect '-S: a missing path is an error' says 'fanwatch: t/none: No such file'
+}
+
+test_progress() {
+	command -v script >/dev/null || { skip 'no script'; return; }
+	command -v setpriv >/dev/null || { skip 'no setpriv'; return; }
+	new_tree t/d
+	(cd t/d && seq 1 2500 | xargs mkdir)
+	chmod -R a+rX t
+	: >"$dir/err"
+	script -qec "${unprivileged[*]} $fanwatch --local -r --seconds 0.1 t" "$dir/typed" >"$dir/out" </dev/null
+	expect 'a long set-up shows progress on a terminal' grep -q $'\r2000 directories' "$dir/typed"
+	expect 'and takes it away' grep -q $'\r\033\[Kready' "$dir/typed"
+}
+
 test_user() {
 	local uid
 
