@@ -19,10 +19,13 @@
 
 #define FANR_QUEUE_TOKEN	16
 
+/* fanr_queue_info.flags */
+#define FANR_QUEUE_NO_POLL	0x1	/* only a read waits, for a second at most */
+
 /* FANR_QUEUE_INFO: of a group's descriptor */
 struct fanr_queue_info {
 	uint32_t version;
-	uint32_t padding;
+	uint32_t flags;
 	uint64_t supported;	/* event bits that the server can report */
 	uint8_t token[FANR_QUEUE_TOKEN];	/* whoever has it may mark for the group */
 };
@@ -48,10 +51,13 @@ struct fanr_queue_flush {
 #define FANR_QUEUE_INFO		_IOR(0xfa, 1, struct fanr_queue_info)
 #define FANR_QUEUE_MARK		_IOW(0xfa, 2, struct fanr_queue_mark)
 #define FANR_QUEUE_FLUSH	_IOW(0xfa, 3, struct fanr_queue_flush)
+/* Of a group's descriptor: reads of it that wait are answered now */
+#define FANR_QUEUE_WAKE		_IO(0xfa, 4)
 
 /*
  * What a read gives is the body of a FUSE_NOTIFY_FSNOTIFY message (wire.h), with
- * what the marks of this group want of each event.  Only the watched sides of a
+ * what the marks of this group want of each event; no records where the server
+ * ended the wait.  Only the watched sides of a
  * rename are in the record: dir and name, dir2 and name2, or both.
  */
 

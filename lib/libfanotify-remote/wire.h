@@ -48,7 +48,16 @@ struct fanr_wire_watch {
 struct fanr_wire_grant {
 	uint64_t mask;		/* what was granted */
 	int32_t error;		/* 0 or -errno: the earlier watch is as it was */
-	uint32_t padding;
+	uint32_t flags;
+};
+
+/* fanr_wire_grant.flags */
+#define FANR_WIRE_GRANT_READ		0x1	/* events are fetched by FUSE_FSNOTIFY_READ */
+
+/* FUSE_FSNOTIFY_READ request.  Reply: the body of a FUSE_NOTIFY_FSNOTIFY. */
+struct fanr_wire_read {
+	uint32_t size;		/* of the reply's body at most */
+	uint32_t flags;
 };
 
 /* FUSE_NOTIFY_FSNOTIFY: this, then count times an event */
@@ -76,6 +85,7 @@ struct fanr_wire_event {
 static_assert(sizeof(struct fanr_wire_request) == 8, "wire");
 static_assert(sizeof(struct fanr_wire_watch) == 32, "wire");
 static_assert(sizeof(struct fanr_wire_grant) == 16, "wire");
+static_assert(sizeof(struct fanr_wire_read) == 8, "wire");
 static_assert(sizeof(struct fanr_wire_notify) == 8, "wire");
 static_assert(sizeof(struct fanr_wire_event) == 72, "wire");
 

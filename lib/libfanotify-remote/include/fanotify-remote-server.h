@@ -79,6 +79,15 @@ struct fanr_server_options {
 	size_t max_bytes;		/* memory of the queue; 0: 16 MiB, at least 64 KiB */
 	size_t max_watches;		/* watched objects at most; 0: 2^20 */
 
+	/*
+	 * The transport takes no notifications, as virtiofs does not: clients
+	 * fetch events by FUSE_FSNOTIFY_READ, which fanr_server_flush() answers,
+	 * and ops->send is called for replies alone.  No request waits for more
+	 * than 10 seconds there; fanr_server_fd() is readable when one has
+	 * waited enough.
+	 */
+	int no_notifications;
+
 	/* The event queue, for clients whose kernels have no remote marks */
 	int no_queue;			/* do not offer it */
 	size_t max_user_groups;		/* open at a time by one user; 0: 128 */
@@ -180,12 +189,19 @@ int fanr_server_fd(const struct fanr_server *server);
  * fanr_server_fd() is readable: within a second, for an overflow's sake.  Events
  * queued during the call may be left to the next one.
  *
- * Number of messages sent, -EAGAIN (the client's kernel is short of memory:
+ * Number of messages sent (without notifications: of FUSE_FSNOTIFY_READ answered), -EAGAIN (the client's kernel is short of memory:
  * again after a moment, fanr_server_fd() stays readable) or -ENOTCONN: the client is gone and nothing is queued any more.  A message
  * that the client's kernel refuses for another reason is counted and becomes
  * an overflow.
  */
 int fanr_server_flush(struct fanr_server *server);
+
+/*
+ * Answer now, and without events if there are none, every request that waits for
+ * some: before the transport is reset, or to end it.  Those that come later wait
+ * again.  fanr_server_handle() does it when the client says FUSE_DESTROY.
+ */
+void fanr_server_cancel(struct fanr_server *server);
 
 /* The mask that an object, or FANR_SERVER_WHOLE, is watched for; 0: none */
 uint64_t fanr_server_watched(struct fanr_server *server, uint64_t nodeid);

@@ -94,6 +94,7 @@ static int next_message(struct fanr_server *server, struct fanr_chunk **chunk)
 	return ret;
 }
 
+/* One message to the client; 1: there was one */
 static int flush_one(struct fanr_server *server)
 {
 	struct fanr_chunk *chunk;
@@ -129,13 +130,17 @@ FANR_EXPORT
 int fanr_server_flush(struct fanr_server *server)
 {
 	int messages = 0;
-	int ret;
+	int ret = 0;
 
 	pthread_mutex_lock(&server->sending);
 	sleep_again(server);
-	while ((ret = flush_one(server)) > 0)
-		messages++;
+	if (server->no_notifications)
+		messages = fanr_fetch_flush(server);
+	else
+		while ((ret = flush_one(server)) > 0)
+			messages++;
 	fanr_queuefile_flush(server);
 	pthread_mutex_unlock(&server->sending);
+	fanr_fetch_set_timer(server);
 	return ret < 0 ? ret : messages;
 }

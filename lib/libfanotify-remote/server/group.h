@@ -30,6 +30,7 @@ struct fanr_reader {
 	uint64_t unique;
 	void *channel;
 	uint32_t size;
+	uint64_t until;			/* fanr_now(); UINT64_MAX: however long it takes */
 };
 
 /* How the bits of one event meet the marks: these differ in which marks count */
@@ -114,5 +115,7 @@ bool fanr_queuefile_wants(const void *data, size_t len);
 int fanr_queuefile_handle(struct fanr_server *server, void *channel, void *data, size_t len);
 /* Answer the readers for whom something is queued; under .sending */
 void fanr_queuefile_flush(struct fanr_server *server);
+/* Answer all of them; under .sending */
+void fanr_queuefile_cancel(struct fanr_server *server);
 
 #endif /* FANR_SERVER_GROUP_H */

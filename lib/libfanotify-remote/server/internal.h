@@ -95,6 +95,14 @@ void fanr_queue_consume(struct fanr_queue *queue, const struct fanr_view *view);
 struct fanr_group;
 struct fanr_user;
 
+/* A FUSE_FSNOTIFY_READ that waits for events */
+struct fanr_fetch {
+	uint64_t unique;		/* 0: there is none */
+	void *channel;
+	uint32_t size;
+	uint64_t until;			/* fanr_now() */
+};
+
 /* Interrupts that are remembered because what they are for has not come yet */
 #define FANR_INTERRUPTS	64
 
@@ -103,6 +111,9 @@ struct fanr_server {
 	void *priv;
 	int fd;
 	int wake;			/* eventfd: the queue holds something */
+	bool no_notifications;		/* and then, else -1: */
+	int timer;			/* ends what has waited long enough */
+	int poll;			/* epoll of .wake and .timer */
 	uint64_t supported;
 	bool no_queue;
 	unsigned int max_user_groups;
@@ -116,6 +127,7 @@ struct fanr_server {
 	pthread_mutex_t lock;		/* what follows; never held over a call out */
 	struct fanr_watches watches;
 	struct fanr_queue queue;
+	struct fanr_fetch fetch;
 	struct fanr_server_stats stats;
 	bool gone;
 	struct fanr_group *groups;	/* and changed under .sending, too */
@@ -130,7 +142,6 @@ struct fanr_server {
 void fanr_wire_event_fill(struct fanr_wire_event *wire, const struct fanr_server_event *event,
 			  uint64_t mask, uint32_t flags);
 
-
 int fanr_server_send(struct fanr_server *server, void *channel,
 		     const struct iovec *iov, int count);
 void fanr_server_wake(struct fanr_server *server);
@@ -138,5 +149,16 @@ void fanr_server_wake(struct fanr_server *server);
 /* The part of an event's mask that some watch asks for; under server->lock */
 uint64_t fanr_server_filter(struct fanr_server *server,
 			    const struct fanr_server_event *event);
+
+/* fetch.c: transports without notifications */
+int fanr_fetch_init(struct fanr_server *server);
+void fanr_fetch_free(struct fanr_server *server);
+/* Answer the request that waits if it is time to; under .sending.  How many. */
+int fanr_fetch_flush(struct fanr_server *server);
+/* 0 or -errno of the reply */
+int fanr_fetch_handle(struct fanr_server *server, void *channel, const void *data, size_t len);
+/* After requests began to wait, or were answered */
+void fanr_fetch_set_timer(struct fanr_server *server);
+uint64_t fanr_now(void);		/* CLOCK_MONOTONIC in nanoseconds */
 
 #endif /* FANR_SERVER_INTERNAL_H */

@@ -18,6 +18,10 @@
 #define NAME_SIZE	sizeof(FANR_QUEUE_NAME)	/* with its NUL */
 #define ATTR_SECONDS	3600
 
+/* Over a transport without notifications: that long a read, that many at a time */
+#define FANR_WAIT_NS		UINT64_C(1000000000)
+#define FANR_WAITING_MAX	32
+
 /* FUSE_STATX, which older headers lack */
 #define OPCODE_STATX	52
 
@@ -121,6 +125,8 @@ static int entry_request(const struct request *r)
 
 /* ---- Groups ------------------------------------------------------------ */
 
+static void cancel_readers(struct fanr_server *server, struct fanr_group *group);
+
 static int open_group(const struct request *r)
 {
 	struct fanr_server *server = r->server;
@@ -159,6 +165,8 @@ static int release_group(const struct request *r)
 		fanr_marks_flush(server, group, true);
 		fanr_marks_flush(server, group, false);
 		pthread_mutex_lock(&server->sending);
+		/* A client that is not a kernel may still read */
+		cancel_readers(server, group);
 		pthread_mutex_lock(&server->lock);
 		fanr_group_free(server, group);
 		pthread_mutex_unlock(&server->lock);
@@ -239,12 +247,28 @@ static int group_info(const struct request *r, uint64_t id, struct fanr_queue_in
 
 	memset(info, 0, sizeof(*info));
 	info->version = FANR_QUEUE_VERSION;
+	info->flags = server->no_notifications ? FANR_QUEUE_NO_POLL : 0;
 	info->supported = server->supported;
 	pthread_mutex_lock(&server->lock);
 	group = fanr_group_find(server, id);
 	if (group)
 		memcpy(info->token, group->token, sizeof(info->token));
 	pthread_mutex_unlock(&server->lock);
+	return group ? 0 : -EBADF;
+}
+
+static int wake_readers(const struct request *r, uint64_t id)
+{
+	struct fanr_server *server = r->server;
+	struct fanr_group *group;
+
+	pthread_mutex_lock(&server->sending);
+	pthread_mutex_lock(&server->lock);
+	group = fanr_group_find(server, id);
+	pthread_mutex_unlock(&server->lock);
+	if (group)
+		cancel_readers(server, group);
+	pthread_mutex_unlock(&server->sending);
 	return group ? 0 : -EBADF;
 }
 
@@ -261,6 +285,8 @@ static int group_ioctl(const struct request *r, const struct fuse_ioctl_in *arg,
 			return -EINVAL;
 		memcpy(&flush, r->body + sizeof(*arg), sizeof(flush));
 		return flush_marks(r, arg->fh, &flush);
+	case FANR_QUEUE_WAKE:
+		return wake_readers(r, arg->fh);
 	default:
 		return -ENOTTY;
 	}
@@ -329,7 +355,7 @@ static int answer_reader(struct fanr_server *server, struct fanr_group *group,
 	iov[2] = (struct iovec){ (void *)view.records, view.len };
 	out.len = sizeof(out) + sizeof(notify) + view.len;
 	/* Not even one record fits */
-	if (!view.count && !view.overflow) {
+	if (!view.count && !view.overflow && group->queue.head) {
 		out.len = sizeof(out);
 		out.error = -EINVAL;
 	}
@@ -360,6 +386,13 @@ static void wake_poller(struct fanr_server *server, uint64_t handle)
 	fanr_server_send(server, NULL, iov, 2);
 }
 
+/* A reader has waited as long as it may; the first is the one that came first */
+static bool has_waited(const struct fanr_group *group)
+{
+	return group->nreaders && group->readers[0].until != UINT64_MAX &&
+	       group->readers[0].until <= fanr_now();
+}
+
 /* One thing for whoever waits; under .sending.  False: there is nothing to do. */
 static bool serve_one(struct fanr_server *server, struct fanr_group *group)
 {
@@ -367,7 +400,7 @@ static bool serve_one(struct fanr_server *server, struct fanr_group *group)
 	bool due, read;
 
 	pthread_mutex_lock(&server->lock);
-	due = fanr_group_is_due(group);
+	due = fanr_group_is_due(group) || has_waited(group);
 	read = due && group->nreaders;
 	if (read) {
 		reader = group->readers[0];
@@ -391,6 +424,22 @@ void fanr_queuefile_flush(struct fanr_server *server)
 			;
 }
 
+static void cancel_readers(struct fanr_server *server, struct fanr_group *group)
+{
+	pthread_mutex_lock(&server->lock);
+	for (unsigned int i = 0; i < group->nreaders; i++)
+		group->readers[i].until = 0;
+	pthread_mutex_unlock(&server->lock);
+	while (serve_one(server, group))
+		;
+}
+
+void fanr_queuefile_cancel(struct fanr_server *server)
+{
+	for (struct fanr_group *group = server->groups; group; group = group->next)
+		cancel_readers(server, group);
+}
+
 /* An interrupt may overtake the request that it is for */
 static bool was_interrupted(struct fanr_server *server, uint64_t unique)
 {
@@ -401,6 +450,18 @@ static bool was_interrupted(struct fanr_server *server, uint64_t unique)
 		return true;
 	}
 	return false;
+}
+
+/* Where a read cannot be interrupted it does not wait for long */
+static uint64_t wait_until(const struct fanr_server *server)
+{
+	unsigned int waiting = 0;
+
+	if (!server->no_notifications)
+		return UINT64_MAX;
+	for (const struct fanr_group *g = server->groups; g; g = g->next)
+		waiting += g->nreaders;
+	return waiting < FANR_WAITING_MAX ? fanr_now() + FANR_WAIT_NS : 0;
 }
 
 static int add_reader(const struct request *r, const struct fuse_read_in *arg,
@@ -423,6 +484,7 @@ static int add_reader(const struct request *r, const struct fuse_read_in *arg,
 		return -EINTR;
 	(*group)->readers[(*group)->nreaders++] = (struct fanr_reader){
 		.unique = r->in.unique, .channel = r->channel, .size = arg->size,
+		.until = wait_until(server),
 	};
 	return 0;
 }
@@ -443,6 +505,7 @@ static int read_group(const struct request *r)
 	while (ret == 0 && serve_one(server, group))
 		;
 	pthread_mutex_unlock(&server->sending);
+	fanr_fetch_set_timer(server);
 	return ret < 0 ? reply(r, ret, NULL, 0) : 0;
 }
 
@@ -455,6 +518,9 @@ static int poll_group(const struct request *r)
 
 	if (!argument(r, &arg, sizeof(arg)))
 		return reply(r, -EINVAL, NULL, 0);
+	/* Nothing could wake who polls: reading is what waits there */
+	if (server->no_notifications)
+		return reply(r, -ENOSYS, NULL, 0);
 	pthread_mutex_lock(&server->lock);
 	group = fanr_group_find(server, arg.fh);
 	if (group && arg.flags & FUSE_POLL_SCHEDULE_NOTIFY) {

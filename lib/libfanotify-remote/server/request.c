@@ -159,6 +159,8 @@ static int handle(struct fanr_server *server, void *channel,
 		grants[i].error = set_watch(server, &watch, &grants[i].mask);
 		if (grants[i].error)
 			grants[i].mask = 0;
+		else if (server->no_notifications)
+			grants[i].flags = FANR_WIRE_GRANT_READ;
 	}
 	ret = reply(server, channel, in->unique, 0, grants, request->count);
 	pthread_mutex_unlock(&server->handling);
@@ -174,7 +176,14 @@ int fanr_server_wants(const void *data, size_t len)
 	if (len < sizeof(in))
 		return 0;
 	memcpy(&in, data, sizeof(in));
-	return in.opcode == FANR_FUSE_FSNOTIFY || fanr_queuefile_wants(data, len);
+	switch (in.opcode) {
+	case FANR_FUSE_FSNOTIFY:
+	case FANR_FUSE_FSNOTIFY_READ:
+	case FUSE_DESTROY:
+		return 1;
+	default:
+		return fanr_queuefile_wants(data, len);
+	}
 }
 
 static void count_request(struct fanr_server *server, bool good)
@@ -200,6 +209,12 @@ int fanr_server_handle(struct fanr_server *server, void *channel,
 	if (!fanr_server_wants(data, len))
 		return 0;
 	memcpy(&in, data, sizeof(in));
+	if (in.opcode == FANR_FUSE_FSNOTIFY_READ)
+		return fanr_fetch_handle(server, channel, data, len) ?: 1;
+	if (in.opcode == FUSE_DESTROY) {
+		fanr_server_cancel(server);
+		return 0;
+	}
 	if (in.opcode != FANR_FUSE_FSNOTIFY)
 		return fanr_queuefile_handle(server, channel, data, len);
 	body += sizeof(in);

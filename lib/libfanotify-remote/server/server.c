@@ -37,6 +37,8 @@ static void configure(struct fanr_server *server,
 	server->queue.max_bytes = or_default(options->max_bytes, DEFAULT_BYTES);
 	server->watches.max = or_default(options->max_watches, DEFAULT_WATCHES);
 	server->no_queue = options->no_queue;
+	server->no_notifications = options->no_notifications;
+	server->timer = server->poll = -1;
 	server->max_user_groups = or_default(options->max_user_groups, DEFAULT_USER_GROUPS);
 	server->max_user_marks = or_default(options->max_user_marks, DEFAULT_USER_MARKS);
 	server->max_group_events = or_default(options->max_group_events, DEFAULT_GROUP_EVENTS);
@@ -67,12 +69,17 @@ int fanr_server_new(struct fanr_server **result,
 		ret = -errno;
 		goto out_watches;
 	}
+	ret = server->no_notifications ? fanr_fetch_init(server) : 0;
+	if (ret < 0)
+		goto out_wake;
 	pthread_mutex_init(&server->handling, NULL);
 	pthread_mutex_init(&server->sending, NULL);
 	pthread_mutex_init(&server->lock, NULL);
 	*result = server;
 	return 0;
 
+out_wake:
+	close(server->wake);
 out_watches:
 	fanr_watches_free(&server->watches);
 out_free:
@@ -88,6 +95,7 @@ void fanr_server_free(struct fanr_server *server)
 	pthread_mutex_destroy(&server->lock);
 	pthread_mutex_destroy(&server->sending);
 	pthread_mutex_destroy(&server->handling);
+	fanr_fetch_free(server);
 	close(server->wake);
 	fanr_queue_free(&server->queue);
 	fanr_groups_free(server);
@@ -125,7 +133,7 @@ void fanr_server_wake(struct fanr_server *server)
 FANR_EXPORT
 int fanr_server_fd(const struct fanr_server *server)
 {
-	return server->wake;
+	return server->no_notifications ? server->poll : server->wake;
 }
 
 FANR_EXPORT
