@@ -28,6 +28,7 @@ DOCDIR = $(PREFIX)/share/doc/libfanotify-remote
 UNITDIR = $(PREFIX)/lib/systemd/system
 
 LIB := lib/libfanotify-remote
+VHOST := build/libvhost-user
 VERSION := $(shell sed -n 's/^\#define FANR_VERSION[[:space:]]*"\(.*\)"/\1/p' $(LIB)/include/fanotify-remote.h 2>/dev/null)
 SOVERSION := 0
 
@@ -55,6 +56,7 @@ JSON_CFLAGS = $(call once,JSON_CFLAGS,$(call pkg,json-c,--cflags))
 JSON_LIBS = $(call once,JSON_LIBS,$(call pkg,json-c,--libs))
 FANWATCH_LIBS = $(JSON_LIBS) $(call once,NCURSES_LIBS,$(call pkg,ncursesw,--libs)) \
 	$(call once,AUDIT_LIBS,$(call pkg,audit,--libs)) $(call once,CAPNG_LIBS,$(call pkg,libcap-ng,--libs))
+VHOST_LIBS = $(shell ls $(VHOST)/libvhost-user.a 2>/dev/null)
 CHECK_LIBS = $(call once,CHECK_LIBS,$(call pkg,check,--libs))
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) -Wall -Wextra $(WARN_ERROR) -fPIC -pthread \
@@ -123,6 +125,9 @@ $(server_obj) $(fanmirror_obj): ALL_CFLAGS += $(FUSE_CFLAGS)
 $(call obj,$(unit_src) $(unit_lib_src) $(fanmirror_test_src) $(ltp_src) $(ltp_lib_src) $(example_src)): \
 	ALL_CFLAGS += $(FUSE_CFLAGS)
 $(call obj,$(fanmirror_test_src)): ALL_CFLAGS += -Iserver/fanmirror
+vhost_obj := $(call obj,$(wildcard server/fanmirror/vhost*.c tests/virtiofs/*.c))
+$(vhost_obj): ALL_CFLAGS += -isystem $(VHOST)/src/subprojects/libvhost-user
+$(vhost_obj): $(VHOST)/tried
 $(fanwatch_obj) $(call obj,$(unit_src) $(unit_lib_src)): ALL_CFLAGS += $(JSON_CFLAGS)
 $(client_obj) $(server_obj): ALL_CFLAGS += -fvisibility=hidden
 # expected events are written as tables whose last fields are often left out
@@ -146,6 +151,10 @@ $(B)/bin/passthrough_ll: $(stock_src)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -w -o $@ $< $(FUSE_CFLAGS) $(FUSE_LIBS)
+
+# From the distribution's QEMU; fanmirror is built without it where it is not to be had
+$(VHOST)/tried: scripts/libvhost-user
+	$(Q)$<
 
 # ---- libraries
 define archive
@@ -197,7 +206,7 @@ $(call say,LD,$@)
 $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 endef
 
-$(B)/bin/fanmirror: LIBS = $(FUSE_LIBS)
+$(B)/bin/fanmirror: LIBS = $(FUSE_LIBS) $(VHOST_LIBS)
 $(B)/bin/fanmirror: $(fanmirror_obj) $(server_a)
 	$(program)
 $(B)/bin/fanwatch: LIBS = $(FANWATCH_LIBS)
@@ -205,10 +214,10 @@ $(B)/bin/fanwatch: $(fanwatch_obj) $(client_a)
 	$(program)
 $(B)/bin/fanotifywait: $(B)/bin/fanwatch
 	@ln -sf $(<F) $@
-$(unit_bin): LIBS = $(CHECK_LIBS) $(FUSE_LIBS) $(FANWATCH_LIBS)
+$(unit_bin): LIBS = $(CHECK_LIBS) $(FUSE_LIBS) $(FANWATCH_LIBS) $(VHOST_LIBS)
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(unit_lib_obj) $(parts) $(client_a) $(server_a)
 	$(program)
-$(fanmirror_test_bin): LIBS = $(FUSE_LIBS)
+$(fanmirror_test_bin): LIBS = $(FUSE_LIBS) $(VHOST_LIBS)
 $(B)/tests/fanmirror/%: $(B)/obj/tests/fanmirror/%.o $(parts) $(server_a)
 	$(program)
 $(ltp_bin): LIBS = $(FUSE_LIBS)

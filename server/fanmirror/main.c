@@ -15,14 +15,11 @@
 #include "mirror.h"
 #include "options.h"
 #include "session.h"
+#include "state.h"
+#include "vhost.h"
 #include "watcher.h"
 
-/*
- * A descriptor that is kept keeps a deleted file's space, and its DELETE_SELF
- * from coming.  Where handles can be opened none is.
- */
-#define CACHED_BY_HANDLE 0
-#define RETRY_MS	 50
+#define RETRY_MS 50
 
 static int fail(const char *what, int error)
 {
@@ -41,105 +38,51 @@ static size_t raise_file_limit(void)
 	return limit.rlim_cur;
 }
 
-static int add_root(struct mirror *m)
+static int open_source(struct mirror *m, struct options *options)
 {
-	struct node *root = node_intern(m, &m->export.handle, S_IFDIR);
-
-	if (!root)
-		return -ENOMEM;
-	node_looked_up(m, root);
-	node_put(m, root);
-	return 0;
-}
-
-static int open_source(struct mirror *m, const struct options *options)
-{
-	size_t files = raise_file_limit();
 	const char *what;
 	int ret;
 
+	m->max_files = raise_file_limit();
 	creds_init();
+	m->options = options;
 	m->attr_timeout = options->attr_timeout;
 	m->entry_timeout = options->entry_timeout;
 	m->can_switch_user = geteuid() == 0;
+	pthread_rwlock_init(&m->session_lock, NULL);
 	ret = export_init(&m->export, options->source, &what);
-	if (ret < 0) {
+	if (ret < 0)
 		fprintf(stderr, "fanmirror: %s: %s: %s\n", options->source,
 			what, strerror(-ret));
-		return ret;
-	}
-	ret = nodes_init(&m->nodes, m->export.by_handle ? CACHED_BY_HANDLE :
-							  files / 2);
-	if (ret < 0)
-		goto out_export;
-	ret = files_init(&m->files);
-	if (ret < 0)
-		goto out_nodes;
-	ret = add_root(m);
-	if (ret == 0)
-		return 0;
-	files_free(&m->files);
-out_nodes:
-	nodes_free(&m->nodes);
-out_export:
-	export_fini(&m->export);
-	return fail("cannot start", ret);
+	return ret;
 }
 
-static void close_source(struct mirror *m)
+static int open_socket(struct mirror *m, const struct options *options)
 {
-	files_free(&m->files);
-	nodes_free(&m->nodes);
-	export_fini(&m->export);
-}
-
-static int mount_it(struct mirror *m, struct options *options)
-{
-	/* libfuse says itself what is wrong */
-	m->session = fuse_session_new(&options->args, &mirror_ops,
-				      sizeof(mirror_ops), m);
-	if (!m->session)
-		return -EINVAL;
-	if (fuse_session_mount(m->session, options->mountpoint) == 0)
-		return 0;
-	fuse_session_destroy(m->session);
-	return -EIO;
-}
-
-/* A file of the source's own is served in the event queue's place */
-static int queue_name_taken(void *priv)
-{
-	const struct mirror *m = priv;
-	struct stat st;
-
-	return !fstatat(m->export.root, ".fanotify-remote", &st, AT_SYMLINK_NOFOLLOW);
-}
-
-static int start_watching(struct mirror *m, const struct options *options)
-{
-	const struct fanr_server_ops ops = {
-		.watch = watcher_watch,
-		.queue_name_taken = queue_name_taken,
-	};
-	const struct fanr_server_options server_options = {
-		.fd = fuse_session_fd(m->session),
-		.no_queue = options->no_event_queue,
-	};
 	const char *what;
 	int ret;
 
-	ret = watcher_new(m, &m->watcher, &what);
-	if (ret < 0) {
-		fprintf(stderr, "fanmirror: %s: %s: %s\n", options->source,
-			what, strerror(-ret));
-		return ret;
-	}
-	fprintf(stderr, "fanmirror: %s\n", watcher_describe(m->watcher));
-	ret = fanr_server_new(&m->server, &ops, m, &server_options);
-	if (ret == 0)
+	if (!options->socket)
 		return 0;
-	watcher_free(m->watcher);
-	return fail("cannot start", ret);
+	ret = vhost_new(m, options->socket, options->queues, &m->vhost, &what);
+	if (ret == -ENOSYS)
+		fprintf(stderr, "fanmirror: %s\n", what);
+	else if (ret < 0)
+		fprintf(stderr, "fanmirror: %s: %s: %s\n", options->socket, what, strerror(-ret));
+	return ret;
+}
+
+/* Take the host's events and send them on; how long to wait before the next try */
+static int forward(struct mirror *m, bool read)
+{
+	int ret;
+
+	state_enter(m);
+	if (read)
+		watcher_read(m->watcher);
+	ret = fanr_server_flush(m->server);
+	state_leave(m);
+	return ret == -EAGAIN ? RETRY_MS : -1;
 }
 
 /* Until a signal comes or the file system is unmounted */
@@ -148,24 +91,25 @@ static void loop(struct mirror *m, int signals, int ended)
 	struct pollfd fds[] = {
 		{ .fd = signals, .events = POLLIN },
 		{ .fd = ended, .events = POLLIN },
-		{ .fd = watcher_fd(m->watcher), .events = POLLIN },
-		{ .fd = fanr_server_fd(m->server), .events = POLLIN },
+		{ .fd = m->vhost ? vhost_fd(m->vhost) : -1, .events = POLLIN },
+		{ .events = POLLIN },
+		{ .events = POLLIN },
 	};
 	int timeout = -1;
 
 	for (;;) {
-		if (poll(fds, 4, timeout) < 0 && errno != EINTR)
+		/* A virtual machine that boots again has others */
+		state_enter(m);
+		fds[3].fd = watcher_fd(m->watcher);
+		fds[4].fd = timeout < 0 ? fanr_server_fd(m->server) : -1;
+		state_leave(m);
+		if (poll(fds, 5, timeout) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents || fds[1].revents)
 			return;
 		if (fds[2].revents)
-			watcher_read(m->watcher);
-		timeout = -1;
-		fds[3].fd = fanr_server_fd(m->server);
-		if (fanr_server_flush(m->server) == -EAGAIN) {
-			fds[3].fd = -1;
-			timeout = RETRY_MS;
-		}
+			vhost_dispatch(m->vhost);
+		timeout = forward(m, fds[3].revents);
 	}
 }
 
@@ -211,20 +155,20 @@ static int run(struct options *options, int ready)
 	ret = open_source(&m, options);
 	if (ret < 0)
 		goto out_signals;
-	ret = mount_it(&m, options);
+	ret = open_socket(&m, options);
 	if (ret < 0)
 		goto out_source;
-	ret = start_watching(&m, options);
+	ret = state_start(&m);
 	if (ret < 0)
-		goto out_unmount;
+		goto out_socket;
+	fprintf(stderr, "fanmirror: %s\n", watcher_describe(m.watcher));
 	ret = serve(&m, signals, ready);
-	fanr_server_free(m.server);
-	watcher_free(m.watcher);
-out_unmount:
-	fuse_session_unmount(m.session);
-	fuse_session_destroy(m.session);
+	state_stop(&m);
+out_socket:
+	if (m.vhost)
+		vhost_free(m.vhost);
 out_source:
-	close_source(&m);
+	export_fini(&m.export);
 out_signals:
 	close(signals);
 	return ret;

@@ -6,6 +6,7 @@
 
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
+#include <sys/uio.h>
 
 #include "creds.h"
 #include "export.h"
@@ -13,6 +14,8 @@
 #include "files.h"
 #include "node.h"
 
+struct options;
+struct vhost;
 struct watcher;
 
 struct mirror {
@@ -22,10 +25,18 @@ struct mirror {
 	struct fuse_session *session;
 	struct fanr_server *server;
 	struct watcher *watcher;
+	struct options *options;
+	struct vhost *vhost;	/* the client is a virtual machine; NULL: a mount */
+	pthread_rwlock_t session_lock;	/* see state.h */
+	_Atomic bool unused;	/* no request has come in this session */
+	size_t max_files;
 	double attr_timeout;
 	double entry_timeout;
 	bool can_switch_user;	/* runs as root: files belong to who makes them */
 };
+
+/* Write a reply, which begins with a fuse_out_header.  0 or -errno. */
+int mirror_write(struct mirror *m, const struct iovec *iov, int count);
 
 static inline struct mirror *mirror_of(fuse_req_t req)
 {

@@ -18,11 +18,17 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct mirror *m = userdata;
 
 	want(conn, FUSE_CAP_EXPORT_SUPPORT);
-	want(conn, FUSE_CAP_SPLICE_READ);
-	want(conn, FUSE_CAP_SPLICE_WRITE);
-	want(conn, FUSE_CAP_SPLICE_MOVE);
-	want(conn, FUSE_CAP_FLOCK_LOCKS);
-	want(conn, FUSE_CAP_POSIX_LOCKS);
+	/*
+	 * Over virtio a request cannot be interrupted, and so a process that waits
+	 * for a lock could not be killed: there the guest keeps its own locks.
+	 */
+	if (!m->vhost) {
+		want(conn, FUSE_CAP_SPLICE_READ);
+		want(conn, FUSE_CAP_SPLICE_WRITE);
+		want(conn, FUSE_CAP_SPLICE_MOVE);
+		want(conn, FUSE_CAP_FLOCK_LOCKS);
+		want(conn, FUSE_CAP_POSIX_LOCKS);
+	}
 	want(conn, FUSE_CAP_CACHE_SYMLINKS);
 	want(conn, FUSE_CAP_PARALLEL_DIROPS);
 	/* The host applies the umask, or the directory's default ACL */
@@ -31,6 +37,11 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 		want(conn, FUSE_CAP_POSIX_ACL);
 	/* We write as root, so the client's kernel clears setuid bits */
 	conn->want &= ~(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_WRITEBACK_CACHE);
+	/* libfuse wants some of these unasked */
+	if (m->vhost)
+		conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+				FUSE_CAP_SPLICE_MOVE | FUSE_CAP_FLOCK_LOCKS |
+				FUSE_CAP_POSIX_LOCKS);
 }
 
 /* "." and ".." come from whoever decodes a file handle */

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "options.h"
+#include "vhost.h"
 
 #define DEFAULT_TIMEOUT 1.0
 
@@ -14,6 +16,10 @@ static const struct fuse_opt table[] = {
 	{ "attr_timeout=%lf", offsetof(struct options, attr_timeout), 0 },
 	{ "entry_timeout=%lf", offsetof(struct options, entry_timeout), 0 },
 	{ "no_event_queue", offsetof(struct options, no_event_queue), 1 },
+	{ "--vhost-user=%s", offsetof(struct options, socket), 0 },
+	{ "--vhost-user %s", offsetof(struct options, socket), 0 },
+	{ "--queues=%u", offsetof(struct options, queues), 0 },
+	{ "--queues %u", offsetof(struct options, queues), 0 },
 	{ "-f", offsetof(struct options, foreground), 1 },
 	{ "--foreground", offsetof(struct options, foreground), 1 },
 	{ "-h", offsetof(struct options, help), 1 },
@@ -62,6 +68,52 @@ static int add_defaults(struct options *options)
 	return ret;
 }
 
+/* The daemon works in another directory */
+static int make_absolute(char **path)
+{
+	char *cwd, *absolute = NULL;
+
+	if (**path == '/')
+		return 0;
+	cwd = getcwd(NULL, 0);
+	if (!cwd || asprintf(&absolute, "%s/%s", cwd, *path) < 0)
+		absolute = NULL;
+	free(cwd);
+	if (!absolute)
+		return -1;
+	free(*path);
+	*path = absolute;
+	return 0;
+}
+
+/* Mount options are the guest's to give there; one that does nothing would mislead */
+static int check_vhost(struct options *options)
+{
+	if (!options->socket) {
+		if (!options->queues)
+			return 0;
+		fprintf(stderr, "fanmirror: --queues is for --vhost-user\n");
+		return -1;
+	}
+	if (options->mountpoint) {
+		fprintf(stderr, "fanmirror: %s: no MOUNTPOINT with --vhost-user\n",
+			options->mountpoint);
+		return -1;
+	}
+	if (options->args.argc > 1) {
+		fprintf(stderr, "fanmirror: %s: not an option for --vhost-user\n",
+			options->args.argv[options->args.argc - 1]);
+		return -1;
+	}
+	if (!options->queues)
+		options->queues = 1;
+	if (options->queues > VHOST_QUEUES_MAX) {
+		fprintf(stderr, "fanmirror: --queues: at most %d\n", VHOST_QUEUES_MAX);
+		return -1;
+	}
+	return make_absolute(&options->socket);
+}
+
 int options_parse(struct options *options, int argc, char **argv)
 {
 	*options = (struct options){
@@ -73,16 +125,18 @@ int options_parse(struct options *options, int argc, char **argv)
 		return -1;
 	if (options->help || options->version)
 		return 0;
-	if (!options->source || !options->mountpoint) {
-		fprintf(stderr, "fanmirror: SOURCE and MOUNTPOINT are needed; "
+	if (!options->source || (!options->mountpoint && !options->socket)) {
+		fprintf(stderr, "fanmirror: SOURCE and MOUNTPOINT or --vhost-user are needed; "
 			"see fanmirror --help\n");
 		return -1;
 	}
+	if (check_vhost(options) < 0)
+		return -1;
 	if (options->attr_timeout < 0 || options->entry_timeout < 0) {
 		fprintf(stderr, "fanmirror: a timeout must not be negative\n");
 		return -1;
 	}
-	return add_defaults(options);
+	return options->socket ? 0 : add_defaults(options);
 }
 
 void options_free(struct options *options)
@@ -90,21 +144,26 @@ void options_free(struct options *options)
 	fuse_opt_free_args(&options->args);
 	free(options->source);
 	free(options->mountpoint);
+	free(options->socket);
 }
 
 void options_help(void)
 {
 	puts("Usage: fanmirror SOURCE MOUNTPOINT [-o OPTIONS] [-f]\n"
+	     "       fanmirror SOURCE --vhost-user SOCKET [--queues N] [-o OPTIONS] [-f]\n"
 	     "Mirror a directory through FUSE and report what others change there.\n"
 	     "\n"
+	     "  --vhost-user SOCKET      serve a virtual machine's virtiofs at this socket\n"
+	     "  --queues N               its request queues (1)\n"
 	     "  -f, --foreground         stay in the foreground\n"
 	     "  -h, --help               print this and exit\n"
 	     "  -V, --version            print the version and exit\n"
 	     "  -o OPTION[,OPTION...]    mount options:\n"
 	     "     attr_timeout=SECONDS  how long the client may cache attributes (1)\n"
 	     "     entry_timeout=SECONDS how long the client may cache names (1)\n"
-	     "     allow_other           let other users in\n"
 	     "     no_event_queue        remote events for kernels with remote marks alone\n"
+	     "  and without --vhost-user:\n"
+	     "     allow_other           let other users in\n"
 	     "     ro                    read-only\n"
 	     "     fsname=NAME           the name in the mount table (SOURCE)\n"
 	     "     and what mount.fuse3(8) lists\n"

@@ -10,7 +10,9 @@
 
 struct options {
 	char *source;		/* absolute; freed by options_free() */
-	char *mountpoint;	/* absolute */
+	char *mountpoint;	/* absolute; NULL with a socket */
+	char *socket;		/* --vhost-user; absolute */
+	unsigned int queues;
 	double attr_timeout;
 	double entry_timeout;
 	int no_event_queue;

@@ -3,13 +3,17 @@
 #include <linux/fuse.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "creds.h"
+#include "request.h"
 #include "session.h"
+#include "state.h"
 #include "tmpfile.h"
+#include "vhost.h"
 
 #define WAKE_SIGNAL	SIGUSR1
 #define THREADS_MAX	64
@@ -87,11 +91,56 @@ static bool handle_spliced(struct worker *worker)
 	return true;
 }
 
+static void refuse(struct mirror *m, uint64_t unique, int error)
+{
+	struct fuse_out_header out = { sizeof(out), error, unique };
+
+	vhost_reply(m->vhost, &(struct iovec){ &out, sizeof(out) }, 1);
+}
+
+/* One of a virtual machine's */
+static void handle_untrusted(struct mirror *m, void *data, size_t size)
+{
+	const struct fuse_in_header *in = data;
+	size_t room = vhost_room(m->vhost, in->unique);
+	int ret = fanr_server_handle(m->server, m, data, size);
+
+	if (ret == 0)
+		ret = request_check(data, size, room);
+	if (ret < 0)
+		refuse(m, in->unique, ret);
+	else if (ret == 0 && !tmpfile_handle(m, data, size))
+		fuse_session_process_buf(m->session, &(struct fuse_buf){ .mem = data, .size = size });
+}
+
+/* A guest that mounts begins a new session, and ends it when it unmounts */
+static void handle_guest(struct worker *worker)
+{
+	struct mirror *m = worker->session->m;
+	struct fuse_in_header in;
+
+	memcpy(&in, worker->buf.mem, sizeof(in));
+	if (in.opcode == FUSE_INIT)
+		state_restart(m);
+	state_enter(m);
+	m->unused = false;
+	handle_untrusted(m, worker->buf.mem, worker->buf.size);
+	state_leave(m);
+	if (!request_has_reply(&in))
+		vhost_no_reply(m->vhost, in.unique);
+	if (in.opcode == FUSE_DESTROY)
+		state_restart(m);
+}
+
 static void handle(struct worker *worker)
 {
 	struct mirror *m = worker->session->m;
 	struct fuse_buf *buf = &worker->buf;
 
+	if (m->vhost) {
+		handle_guest(worker);
+		return;
+	}
 	if (buf->flags & FUSE_BUF_IS_FD) {
 		if (handle_spliced(worker))
 			return;
@@ -167,20 +216,29 @@ static void join_ended(struct session *session)
 	}
 }
 
+/* The next request; 0 or -errno at the end */
+static int receive(struct worker *worker)
+{
+	struct mirror *m = worker->session->m;
+	int ret = 0;
+
+	if (m->vhost)
+		return vhost_receive(m->vhost, &worker->buf);
+	while (!fuse_session_exited(m->session)) {
+		ret = fuse_session_receive_buf(m->session, &worker->buf);
+		if (ret != -EINTR && ret != -EAGAIN)
+			break;
+	}
+	if (ret <= 0)
+		fuse_session_exit(m->session);
+	return ret;
+}
+
 static void serve(struct worker *worker)
 {
 	struct session *session = worker->session;
-	struct fuse_session *se = session->m->session;
-	int ret;
 
-	while (!fuse_session_exited(se)) {
-		ret = fuse_session_receive_buf(se, &worker->buf);
-		if (ret == -EINTR || ret == -EAGAIN)
-			continue;
-		if (ret <= 0) {
-			fuse_session_exit(se);
-			break;
-		}
+	while (receive(worker) > 0) {
 		now_busy(session);
 		handle(worker);
 		if (!now_idle(session))
@@ -287,7 +345,10 @@ static void wait_for_workers(struct session *session)
 
 void session_stop(struct session *session)
 {
-	fuse_session_exit(session->m->session);
+	if (session->m->vhost)
+		vhost_stop(session->m->vhost);
+	else
+		fuse_session_exit(session->m->session);
 	wait_for_workers(session);
 	join_ended(session);
 	close(session->ended);

@@ -104,8 +104,7 @@ static void answer(struct mirror *m, uint64_t unique, int ret,
 		set_attr(&entry->attr, &answer.entry.attr);
 		answer.open.fh = fh;
 	}
-	if (write(fuse_session_fd(m->session), &answer, answer.out.len) >= 0 ||
-	    ret < 0)
+	if (mirror_write(m, &(struct iovec){ &answer, answer.out.len }, 1) == 0 || ret < 0)
 		return;
 	file_remove(&m->files, entry->ino, fh);
 	entry_forget(m, entry);

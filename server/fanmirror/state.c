@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "vhost.h"
+#include "watcher.h"
+
+/*
+ * A descriptor that is kept keeps a deleted file's space, and its DELETE_SELF
+ * from coming.  Where handles can be opened none is.
+ */
+#define CACHED_BY_HANDLE 0
+
+static int fail(const char *what, int error)
+{
+	fprintf(stderr, "fanmirror: %s: %s\n", what, strerror(-error));
+	return error;
+}
+
+/* ---- Nodes and files -------------------------------------------------------- */
+
+static int add_root(struct mirror *m)
+{
+	struct node *root = node_intern(m, &m->export.handle, S_IFDIR);
+
+	if (!root)
+		return -ENOMEM;
+	node_looked_up(m, root);
+	node_put(m, root);
+	return 0;
+}
+
+static int open_tables(struct mirror *m)
+{
+	int ret;
+
+	ret = nodes_init(&m->nodes, m->export.by_handle ? CACHED_BY_HANDLE :
+							  m->max_files / 2);
+	if (ret < 0)
+		return fail("cannot start", ret);
+	ret = files_init(&m->files);
+	if (ret < 0)
+		goto out_nodes;
+	ret = add_root(m);
+	if (ret == 0)
+		return 0;
+	files_free(&m->files);
+out_nodes:
+	nodes_free(&m->nodes);
+	return fail("cannot start", ret);
+}
+
+static void close_tables(struct mirror *m)
+{
+	files_free(&m->files);
+	nodes_free(&m->nodes);
+}
+
+/* ---- libfuse ----------------------------------------------------------------- */
+
+static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
+{
+	struct mirror *m = userdata;
+	int ret = vhost_reply(m->vhost, iov, count);
+
+	(void)fd;
+	if (ret == 0)
+		return 0;
+	errno = -ret;
+	return -1;
+}
+
+/* Requests come by vhost_receive() */
+static ssize_t read_nothing(int fd, void *buf, size_t size, void *userdata)
+{
+	(void)fd;
+	(void)buf;
+	(void)size;
+	(void)userdata;
+	errno = ENODEV;
+	return -1;
+}
+
+static int use_vhost(struct mirror *m)
+{
+	const struct fuse_custom_io io = { .writev = write_reply, .read = read_nothing };
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return fail("/dev/null", -errno);
+	ret = fuse_session_custom_io(m->session, &io, fd);
+	if (ret == 0)
+		return 0;
+	close(fd);
+	return fail("libfuse", ret < 0 ? ret : -EINVAL);
+}
+
+static int open_session(struct mirror *m)
+{
+	char name[] = "fanmirror", *argv[] = { name, NULL };
+	struct fuse_args no_args = FUSE_ARGS_INIT(1, argv);
+	int ret;
+
+	/* libfuse says itself what is wrong */
+	m->session = fuse_session_new(m->vhost ? &no_args : &m->options->args,
+				      &mirror_ops, sizeof(mirror_ops), m);
+	fuse_opt_free_args(&no_args);
+	if (!m->session)
+		return -EINVAL;
+	if (m->vhost)
+		ret = use_vhost(m);
+	else
+		ret = fuse_session_mount(m->session, m->options->mountpoint) ? -EIO : 0;
+	if (ret < 0)
+		fuse_session_destroy(m->session);
+	return ret;
+}
+
+static void close_session(struct mirror *m)
+{
+	if (!m->vhost)
+		fuse_session_unmount(m->session);
+	fuse_session_destroy(m->session);
+}
+
+int mirror_write(struct mirror *m, const struct iovec *iov, int count)
+{
+	if (m->vhost)
+		return vhost_reply(m->vhost, iov, count);
+	return writev(fuse_session_fd(m->session), iov, count) < 0 ? -errno : 0;
+}
+
+/* ---- Watches and events ------------------------------------------------------ */
+
+/* A file of the source's own is served in the event queue's place */
+static int queue_name_taken(void *priv)
+{
+	const struct mirror *m = priv;
+	struct stat st;
+
+	return !fstatat(m->export.root, ".fanotify-remote", &st, AT_SYMLINK_NOFOLLOW);
+}
+
+static int send_message(void *priv, void *channel, const struct iovec *iov, int count)
+{
+	(void)channel;
+	return mirror_write(priv, iov, count);
+}
+
+static int start_watching(struct mirror *m)
+{
+	const struct fanr_server_ops ops = {
+		.watch = watcher_watch,
+		.send = send_message,
+		.queue_name_taken = queue_name_taken,
+	};
+	const struct fanr_server_options options = {
+		.no_queue = m->options->no_event_queue,
+		.no_notifications = m->vhost != NULL,
+	};
+	const char *what;
+	int ret;
+
+	ret = watcher_new(m, &m->watcher, &what);
+	if (ret < 0) {
+		fprintf(stderr, "fanmirror: %s: %s: %s\n", m->options->source, what, strerror(-ret));
+		return ret;
+	}
+	ret = fanr_server_new(&m->server, &ops, m, &options);
+	if (ret == 0)
+		return 0;
+	watcher_free(m->watcher);
+	return fail("cannot start", ret);
+}
+
+/* ---- The session --------------------------------------------------------------- */
+
+int state_start(struct mirror *m)
+{
+	int ret;
+
+	ret = open_tables(m);
+	if (ret < 0)
+		return ret;
+	ret = open_session(m);
+	if (ret < 0)
+		goto out_tables;
+	ret = start_watching(m);
+	if (ret == 0) {
+		m->unused = true;
+		return 0;
+	}
+	close_session(m);
+out_tables:
+	close_tables(m);
+	return ret;
+}
+
+void state_stop(struct mirror *m)
+{
+	fanr_server_cancel(m->server);
+	fanr_server_free(m->server);
+	watcher_free(m->watcher);
+	close_session(m);
+	close_tables(m);
+}
+
+void state_enter(struct mirror *m)
+{
+	pthread_rwlock_rdlock(&m->session_lock);
+}
+
+void state_leave(struct mirror *m)
+{
+	pthread_rwlock_unlock(&m->session_lock);
+}
+
+void state_cancel(struct mirror *m)
+{
+	state_enter(m);
+	fanr_server_cancel(m->server);
+	state_leave(m);
+}
+
+int state_restart(struct mirror *m)
+{
+	int ret = 0;
+
+	pthread_rwlock_wrlock(&m->session_lock);
+	if (!m->unused) {
+		state_stop(m);
+		ret = state_start(m);
+		if (ret < 0)
+			_exit(1);	/* after a message; nothing of this is left to serve */
+		vhost_wake(m->vhost);
+	}
+	pthread_rwlock_unlock(&m->session_lock);
+	return ret;
+}
