@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "handle.h"
+#include "waiter.h"
 #include "../wire.h"
 
 #ifndef FUSE_SUPER_MAGIC
@@ -90,6 +91,8 @@ static struct fanr_link *find_link(struct fanr *h, dev_t dev)
 
 static void close_link(struct fanr_link *link)
 {
+	fanr_waiter_free(link->waiter);
+	link->waiter = NULL;
 	if (link->fd >= 0)
 		close(link->fd);
 	link->fd = -1;
@@ -106,11 +109,21 @@ void fanr_links_free(struct fanr *h)
 	}
 }
 
-static int watch_link(struct fanr *h, struct fanr_link *link)
+static int messages_of(const struct fanr_link *link)
+{
+	return link->waiter ? fanr_waiter_fd(link->waiter) : link->fd;
+}
+
+static int watch_link(struct fanr *h, struct fanr_link *link, const struct fanr_queue_info *info)
 {
 	struct epoll_event poll = { .events = EPOLLIN };
+	int ret = 0;
 
-	return epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, link->fd, &poll) ? -errno : 0;
+	if (info->flags & FANR_QUEUE_NO_POLL)
+		ret = fanr_waiter_new(link->fd, &link->waiter);
+	if (!ret && epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, messages_of(link), &poll))
+		ret = -errno;
+	return ret;
 }
 
 static int new_link(struct fanr *h, int object, dev_t dev, struct fanr_link **result)
@@ -133,7 +146,7 @@ static int new_link(struct fanr *h, int object, dev_t dev, struct fanr_link **re
 		ret = fanr_source_of(h, dev, link->fsid, &link->source);
 	}
 	if (!ret)
-		ret = watch_link(h, link);
+		ret = watch_link(h, link, &info);
 	if (ret) {
 		close_link(link);
 		free(link);
@@ -306,7 +319,7 @@ int fanr_link_read(struct fanr *h, struct fanr_link *link)
 	if (link->fd < 0)
 		return 0;
 	do {
-		n = read(link->fd, h->buffer, FANR_BUFFER_SIZE);
+		n = read(messages_of(link), h->buffer, FANR_BUFFER_SIZE);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == ENOMEM))
 		return 0;

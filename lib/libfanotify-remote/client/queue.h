@@ -15,6 +15,7 @@
 #include "fanotify-remote.h"
 
 struct fanr;
+struct fanr_waiter;
 
 #define FANR_QUEUE_NAME_MAX	1024	/* the kernel's FUSE_NAME_MAX */
 #define FANR_QUEUE_HANDLE	12	/* bytes of a FUSE file handle */
@@ -24,6 +25,7 @@ struct fanr_link {
 	struct fanr_link *next;
 	dev_t dev;
 	int fd;				/* -1: the server is gone */
+	struct fanr_waiter *waiter;	/* NULL: .fd can be polled */
 	uint32_t source;		/* of the FIDs there */
 	int32_t fsid[2];
 	uint8_t token[FANR_QUEUE_TOKEN];
