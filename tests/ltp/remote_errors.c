@@ -169,7 +169,7 @@ static const struct {
 	{ "reply twice", RF_TWICE, 0, 0 },
 	{ "reply to another request first", RF_WRONG_UNIQUE, 0, 0 },
 	{ "more bits than asked", RF_WIDE, 0, 0 },
-	{ "padding that is not zero", RF_PADDING, 0, EIO },
+	{ "an unknown flag", RF_PADDING, 0, EIO },
 	{ "a strange error", RF_ENTRY_ERROR, -EXDEV, EIO },
 	{ "request: a strange error", RF_ERROR, -EXDEV, EIO },
 };

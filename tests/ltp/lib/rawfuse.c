@@ -604,7 +604,7 @@ static size_t answer_fsnotify(struct rf *rf, const struct fuse_in_header *in,
 		if (rf->answer == RF_WIDE)
 			grant[i].mask = ~0ULL;
 		if (rf->answer == RF_PADDING)
-			grant[i].padding = 1;
+			grant[i].flags = 0x80000000;
 	}
 	if (rf->answer == RF_ERROR && w[0].mask)
 		*err = rf->answer_arg;

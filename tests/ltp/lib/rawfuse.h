@@ -70,7 +70,7 @@ enum rf_answer {
 	RF_TWICE,			/* the same reply again */
 	RF_WRONG_UNIQUE,		/* to another request; then correctly */
 	RF_WIDE,			/* grants bits that were not asked for */
-	RF_PADDING,			/* padding of the grant not zero */
+	RF_PADDING,			/* a flag in the grant that nobody knows */
 };
 
 struct rf_watch {
