@@ -36,6 +36,14 @@ ifeq ($(SANITIZE),1)
 B := build/san
 OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
+# libFuzzer is clang's
+ifeq ($(LIBFUZZER),1)
+B := build/libfuzzer
+CC := clang
+AR := ar
+OPT := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FUZZ_LDFLAGS := -fsanitize=fuzzer
+endif
 ifneq ($(filter 1 true,$(WERROR) $(CI)),)
 WARN_ERROR := -Werror
 endif
@@ -73,6 +81,7 @@ unit_lib_src := $(sort $(filter-out $(unit_src),$(wildcard tests/unit/*.c)))
 fanmirror_test_src := $(sort $(wildcard tests/fanmirror/*.c))
 ltp_src := $(sort $(wildcard tests/ltp/*.c))
 ltp_lib_src := $(sort $(wildcard tests/ltp/lib/*.c))
+fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 bench_src := $(sort $(wildcard tests/bench/*.c))
 bench_lib_src := $(sort $(wildcard tests/bench/lib/*.c))
 example_src := $(sort $(wildcard examples/*.c))
@@ -92,7 +101,7 @@ unit_lib_obj := $(call obj,$(unit_lib_src))
 ltp_lib_obj := $(call obj,$(ltp_lib_src))
 bench_lib_obj := $(call obj,$(bench_lib_src))
 all_obj := $(client_obj) $(server_obj) $(fanmirror_obj) $(fanwatch_obj) $(unit_lib_obj) $(ltp_lib_obj) \
-	$(bench_lib_obj) $(call obj,$(unit_src) $(fanmirror_test_src) $(ltp_src) $(bench_src) $(example_src))
+	$(bench_lib_obj) $(call obj,$(fuzz_src) tests/fuzz/driver.c $(unit_src) $(fanmirror_test_src) $(ltp_src) $(bench_src) $(example_src))
 
 client_a := $(if $(client_src),$(B)/lib/libfanotify-remote.a)
 server_a := $(if $(server_src),$(B)/lib/libfanotify-remote-server.a)
@@ -104,6 +113,7 @@ programs := $(if $(fanmirror_src),$(B)/bin/fanmirror) $(if $(fanwatch_src),$(B)/
 unit_bin := $(unit_src:tests/unit/%.c=$(B)/tests/unit/%)
 fanmirror_test_bin := $(fanmirror_test_src:tests/fanmirror/%.c=$(B)/tests/fanmirror/%)
 ltp_bin := $(ltp_src:tests/ltp/%.c=$(B)/tests/ltp/%)
+fuzz_bin := $(fuzz_src:tests/fuzz/%.c=$(B)/tests/fuzz/%)
 bench_bin := $(bench_src:tests/bench/%.c=$(B)/tests/bench/%)
 # the same by the library and the event queue: those whose only server is fanmirror
 queue_bin := $(patsubst tests/ltp/%.c,$(B)/tests/queue/%,$(shell \
@@ -115,20 +125,21 @@ example_bin := $(example_src:examples/%.c=$(B)/examples/%)
 # what the unit tests can reach of the programs: all but main()
 parts := $(if $(fanmirror_src),$(B)/lib/parts/fanmirror.a) $(if $(fanwatch_src),$(B)/lib/parts/fanwatch.a)
 
-.PHONY: all tests examples
+.PHONY: all tests examples fuzzers
 all: $(libraries) $(pc_files) $(programs) $(units) examples
 examples: $(example_bin)
+fuzzers: $(fuzz_bin)
 tests: $(unit_bin) $(fanmirror_test_bin) $(ltp_bin) $(queue_bin) $(bench_bin) $(stock_bin)
 
 # ---- compile
 $(server_obj) $(fanmirror_obj): ALL_CFLAGS += $(FUSE_CFLAGS)
-$(call obj,$(unit_src) $(unit_lib_src) $(fanmirror_test_src) $(ltp_src) $(ltp_lib_src) $(example_src)): \
+$(call obj,$(unit_src) $(unit_lib_src) $(fuzz_src) $(fanmirror_test_src) $(ltp_src) $(ltp_lib_src) $(example_src)): \
 	ALL_CFLAGS += $(FUSE_CFLAGS)
 $(call obj,$(fanmirror_test_src)): ALL_CFLAGS += -Iserver/fanmirror
 vhost_obj := $(call obj,$(wildcard server/fanmirror/vhost*.c tests/virtiofs/*.c))
 $(vhost_obj): ALL_CFLAGS += -isystem $(VHOST)/src/subprojects/libvhost-user
 $(vhost_obj): $(VHOST)/tried
-$(fanwatch_obj) $(call obj,$(unit_src) $(unit_lib_src)): ALL_CFLAGS += $(JSON_CFLAGS)
+$(fanwatch_obj) $(call obj,$(unit_src) $(unit_lib_src) $(fuzz_src)): ALL_CFLAGS += $(JSON_CFLAGS)
 $(client_obj) $(server_obj): ALL_CFLAGS += -fvisibility=hidden
 # expected events are written as tables whose last fields are often left out
 $(ltp_lib_obj) $(bench_lib_obj) $(call obj,$(ltp_src) $(bench_src)): \
@@ -229,6 +240,9 @@ $(B)/tests/queue/%: $(B)/obj/tests/ltp/%.o $(filter-out %/fan_kernel.o,$(ltp_lib
 $(bench_bin): LIBS = $(FUSE_LIBS)
 $(B)/tests/bench/%: $(B)/obj/tests/bench/%.o $(bench_lib_obj) $(filter-out %/fan_queue.o,$(ltp_lib_obj)) $(client_a)
 	$(program)
+$(fuzz_bin): LIBS = $(FUZZ_LDFLAGS) $(FUSE_LIBS) $(FANWATCH_LIBS)
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(if $(FUZZ_LDFLAGS),,$(B)/obj/tests/fuzz/driver.o) $(B)/lib/parts/fanwatch.a $(client_a) $(server_a)
+	$(program)
 $(example_bin): LIBS = $(FUSE_LIBS)
 $(B)/examples/%: $(B)/obj/examples/%.o $(client_a) $(server_a)
 	$(program)
@@ -249,7 +263,7 @@ kernel-matrix:
 	+@kernel/build build-matrix
 
 # ---- demo and tests. The packages come first, since all else is built with them
-.PHONY: deps demo demo-kernel bench check check-unit check-vm check-debug lint
+.PHONY: deps demo demo-kernel bench fuzz check check-unit check-vm check-debug lint
 deps:
 	@scripts/install-deps
 
@@ -266,7 +280,21 @@ demo-kernel:
 	@tests/demo --kernel
 check:
 	$(call with_deps,all tests kernel)
+	+@$(MAKE) --no-print-directory SANITIZE=1 fuzzers
 	@tests/run-all
+# Needs clang with its runtime; FUZZ_SECONDS= is for each of the targets
+FUZZ_SECONDS := 600
+fuzz:
+	+@$(MAKE) --no-print-directory LIBFUZZER=1 fuzzers
+	@mkdir -p build/fuzz/corpus
+	@for t in $(notdir $(fuzz_src:.c=)); do \
+		mkdir -p "build/fuzz/corpus/$${t#fuzz_}"; \
+		echo "fuzz: $$t for $(FUZZ_SECONDS) s (log: build/fuzz/$$t.log)"; \
+		(cd build/fuzz && ../libfuzzer/tests/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=./$$t- corpus/"$${t#fuzz_}" ../../tests/fuzz/corpus/"$${t#fuzz_}" >$$t.log 2>&1) || \
+			{ tail -n 30 build/fuzz/$$t.log; exit 1; }; \
+		sed -n 's/^stat::number_of_executed_units: */fuzz: inputs tried: /p' build/fuzz/$$t.log; \
+	done
 check-unit:
 	$(call with_deps,all tests)
 	@tests/run-all unit
@@ -344,6 +372,7 @@ help:
 		'demo-kernel        the same in a virtual machine with the patched kernel' \
 		'check              all tests; check-unit, check-vm: one part; check-debug: under the debug kernel' \
 		'bench              measures everything, an hour and more; tests/bench/run --help' \
+		'fuzz               libFuzzer on what comes from outside, FUZZ_SECONDS= for each target' \
 		'lint               static checks of C, shell and man pages' \
 		'kernel             the patched kernel; kernel-debug: with KASAN, lockdep and more' \
 		'kernel-tree        a git tree with the series applied; kernel-patches: write it back' \

@@ -352,14 +352,24 @@ static void set_fid(const struct fanr_link *link, struct fanr_fid *fid, unsigned
 	fid->bytes = bytes;
 }
 
-static bool good_record(const struct fanr_wire_event *wire, size_t left)
+/* What a server says is a name may be looked up, printed or joined to a path */
+static bool good_name(const unsigned char *name, size_t len)
 {
+	return !memchr(name, '/', len) && !memchr(name, 0, len) &&
+	       !(len == 1 && name[0] == '.') && !(len == 2 && name[0] == '.' && name[1] == '.');
+}
+
+static bool good_record(const struct fanr_wire_event *wire, const unsigned char *bytes, size_t left)
+{
+	const unsigned char *name = bytes + sizeof(*wire);
 	size_t names = (size_t)wire->namelen + wire->name2len;
 
 	return wire->len <= left && wire->len >= sizeof(*wire) &&
 	       names <= wire->len - sizeof(*wire) && !(wire->len % 8) &&
 	       wire->namelen <= FANR_QUEUE_NAME_MAX && wire->name2len <= FANR_QUEUE_NAME_MAX &&
-	       !(wire->mask & ~(uint64_t)EVENT_BITS);
+	       !(wire->mask & ~(uint64_t)EVENT_BITS) &&
+	       good_name(name, wire->namelen) &&
+	       good_name(name + wire->namelen, wire->name2len);
 }
 
 /* One record stands for several events; these are those of one kind, in the kernel's order */
@@ -436,7 +446,7 @@ static int next_of_record(struct fanr *h, struct fanr_event *ev)
 	if (h->len - h->pos < sizeof(wire))
 		goto bad;
 	memcpy(&wire, h->buffer + h->pos, sizeof(wire));
-	if (!good_record(&wire, h->len - h->pos))
+	if (!good_record(&wire, h->buffer + h->pos, h->len - h->pos))
 		goto bad;
 	if (!c->begun) {
 		c->left = wire.mask;
