@@ -132,6 +132,6 @@ int auditlog_line(struct auditlog *a, const struct line *line)
 		put_head(a, line);
 	}
 	if (line->new_path)
-		put_path(&a->text, "new_path", line->new_path);
+		put_path(&a->text, "name", line->new_path);
 	return send_message(a);
 }
