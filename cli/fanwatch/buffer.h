@@ -26,7 +26,6 @@ static inline bool buffer_room(struct buffer *b, size_t more)
 
 static inline void buffer_put(struct buffer *b, const char *bytes, size_t len)
 {
-	/* Nothing may be put where there is nothing yet */
 	if (!len || !buffer_room(b, len))
 		return;
 	memcpy(b->bytes + b->len, bytes, len);

@@ -239,6 +239,7 @@ static int print_happening(struct watch *w, const struct happening *h)
 		.path = h->from,
 		.new_path = h->to,
 		.gone = h->state == FANR_PATH_GONE,
+		.unknown = h->state < 0,
 		.ev = h->ev,
 	};
 

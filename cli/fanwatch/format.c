@@ -73,9 +73,11 @@ static void put_time(struct buffer *b, const struct format *f, const struct line
 {
 	char text[1024];
 	struct tm tm;
+	size_t len;
 
 	localtime_r(&line->time.tv_sec, &tm);
-	buffer_put(b, text, strftime(text, sizeof(text), f->time, &tm));
+	len = strftime(text, sizeof(text), f->time, &tm);
+	buffer_put(b, text, len);
 }
 
 static void put_events(struct buffer *b, uint64_t mask, char separator)

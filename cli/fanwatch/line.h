@@ -21,6 +21,7 @@ struct line {
 	enum line_type type;
 	bool remote;
 	bool gone;		/* the path is the last known one */
+	bool unknown;		/* the path is not known, and stands for one */
 	bool root;		/* the path is a PATH itself */
 	uint64_t mask;
 	int pid;		/* 0: unknown */

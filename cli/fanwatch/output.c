@@ -196,6 +196,9 @@ static bool is_wanted(const struct output *out, const struct line *line)
 {
 	const struct options *o = out->o;
 
+	/* It may be of anywhere in the file system, of which inotify sees less */
+	if (line->unknown && o->inotify_lines)
+		return false;
 	if (!line->path || line->type == LINE_GONE || (!o->patterns.count && !o->excluded.count))
 		return true;
 	return path_allowed(o, line, line->path) ||

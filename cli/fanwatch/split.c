@@ -201,9 +201,11 @@ static void put_line(struct buffer *b, const struct line *line)
 {
 	char text[256], clock[16];
 	struct tm tm;
+	size_t len;
 
 	localtime_r(&line->time.tv_sec, &tm);
-	buffer_put(b, clock, strftime(clock, sizeof(clock), "%H:%M:%S ", &tm));
+	len = strftime(clock, sizeof(clock), "%H:%M:%S ", &tm);
+	buffer_put(b, clock, len);
 	event_names(line->mask, text, sizeof(text));
 	buffer_string(b, text);
 	if (line->path) {

@@ -28,7 +28,7 @@ test_audit() {
 	expect 'with the reason' audited off '--audit: audit is off in the kernel'
 	expect 'audit: with --user, two capabilities are left' audited on '0000000020000004'
 	expect 'audit: events are logged' audited on "msg='op=event origin=local mask=0x100 events=CREATE"
-	expect 'by fanwatch' audited on 'exe="'"$fanwatch"'"'
+	expect 'by fanwatch' audited on '/bin/fanwatch"'
 	expect 'as successes' audited on 'res=success'
 	expect 'audit: paths are encoded' audited on 'path=617564697465642F6120626C616E6B'
 	expect 'audit: and decoded' audited interpreted 'path=audited/a blank'

@@ -112,6 +112,8 @@ START_TEST(format_of_a_watched_path)
 	root.path = "file";
 	root.mask = FAN_OPEN;
 	check_format("%w|%f", &root, "file|");
+	/* nothing, before there is memory */
+	check_format("%f%w", &root, "file");
 	root.root = false;
 	root.path = "/file";
 	check_format("%w|%f", &root, "/|file");
