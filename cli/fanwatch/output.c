@@ -13,6 +13,7 @@
 #include "exec.h"
 #include "names.h"
 #include "record.h"
+#include "signals.h"
 #include "snapshot.h"
 #include "split.h"
 #include "summary.h"
@@ -20,6 +21,27 @@
 
 /* Lines are gathered up to here; a batch that is longer is written in parts */
 #define GATHER_MAX	65536
+
+/* ---- The descriptor ------------------------------------------------------- */
+
+/* Whoever made the descriptor may have made it non-blocking */
+static int write_all(int fd, const char *buf, size_t len)
+{
+	ssize_t n;
+
+	while (len) {
+		n = write(fd, buf, len);
+		if (n >= 0) {
+			buf += n;
+			len -= n;
+		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+			poll(&(struct pollfd){ fd, POLLOUT, 0 }, 1, -1);
+		} else if (errno != EINTR) {
+			return -errno;
+		}
+	}
+	return 0;
+}
 
 /* ---- Opening ------------------------------------------------------------- */
 
@@ -45,6 +67,14 @@ static bool wants_colour(int fd)
 	return isatty(fd) && !(no_color && *no_color);
 }
 
+/* The main thread waits for a file system that does not answer, and will for ever */
+static void write_rest(void *data)
+{
+	const struct output *out = data;
+
+	write_all(out->fd, out->buf.bytes, out->buf.len);
+}
+
 int output_open(struct output *out, const struct options *o)
 {
 	*out = (struct output){ .o = o, .fd = -1 };
@@ -65,11 +95,13 @@ int output_open(struct output *out, const struct options *o)
 		return -1;
 	if (o->split && !(out->split = split_new(o)))
 		return -1;
+	signals_at_force(write_rest, out);
 	return 0;
 }
 
 void output_close(struct output *out)
 {
+	signals_at_force(NULL, NULL);
 	split_free(out->split);
 	exec_free(out->exec);
 	auditlog_free(out->audit);
@@ -288,7 +320,8 @@ int output_unmounted(struct output *out)
 
 int output_idle(struct output *out)
 {
-	int ret = 0;
+	/* To read all again takes time */
+	int ret = output_flush(out);
 
 	/* The local one stands for both */
 	for (int remote = 0; remote < 2; remote++) {
@@ -302,25 +335,6 @@ int output_idle(struct output *out)
 }
 
 /* ---- Writing ------------------------------------------------------------- */
-
-/* Whoever made the descriptor may have made it non-blocking */
-static int write_all(int fd, const char *buf, size_t len)
-{
-	ssize_t n;
-
-	while (len) {
-		n = write(fd, buf, len);
-		if (n >= 0) {
-			buf += n;
-			len -= n;
-		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-			poll(&(struct pollfd){ fd, POLLOUT, 0 }, 1, -1);
-		} else if (errno != EINTR) {
-			return -errno;
-		}
-	}
-	return 0;
-}
 
 int output_flush(struct output *out)
 {

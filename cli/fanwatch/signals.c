@@ -20,6 +20,8 @@
 static int event_fd = -1;
 static atomic_bool came, seen;
 static sigset_t set;
+static void (*at_force)(void *data);
+static void *at_force_data;
 
 static void *wait_for_signal(void *unused)
 {
@@ -34,6 +36,8 @@ static void *wait_for_signal(void *unused)
 		nanosleep(&grace, NULL);
 	if (atomic_load(&seen))
 		return NULL;
+	if (at_force)
+		at_force(at_force_data);
 	split_emergency();
 	_exit(0);
 }
@@ -74,6 +78,12 @@ int signals_init(void)
 int signals_fd(void)
 {
 	return event_fd;
+}
+
+void signals_at_force(void (*last)(void *data), void *data)
+{
+	at_force_data = data;
+	at_force = last;
 }
 
 void signals_seen(void)

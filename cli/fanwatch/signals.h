@@ -11,6 +11,8 @@
  * is ignored.  Returns 0, or -1 after a message.
  */
 int signals_init(void);
+/* What is still done, by another thread, when the main one is stuck and the program ends by force */
+void signals_at_force(void (*last)(void *data), void *data);
 /* The main thread has seen it and is ending the program: it is not ended by force */
 void signals_seen(void);
 int signals_fd(void);
