@@ -223,6 +223,19 @@ test_progress() {
 	expect 'and takes it away' grep -q $'\r\033\[Kready' "$dir/typed"
 }
 
+# One of two paths
+test_gone_record() {
+	new_tree t/d t/e
+	start --local --json -e create t/d t/e
+	rmdir t/e
+	until_true 20 printed '"type":"gone"'
+	sync_with t/d/end
+	finish
+	expect 'gone is a record' grep -q '"type":"gone",.*"events":\["DELETE_SELF","ISDIR"\],.*"path":"t/e"' "$dir/out"
+	expect 'and no event that nobody asked for' [ "$(grep '"type":"event"' "$dir/out" | grep -c DELETE_SELF)" -eq 0 ]
+	expect 'and the other path is watched on' status_is 0
+}
+
 test_user() {
 	local uid
 
