@@ -237,8 +237,10 @@ static enum parsed check(const struct options *o)
 		return bad("--timefmt needs --format");
 	if (o->daemon && !o->outfile)
 		return bad("--daemon needs --outfile");
-	if (o->split && (o->summary || o->exec || o->daemon || o->outfile || o->syslog))
-		return bad("--split goes with none of --summary, --exec, --daemon, --outfile, --syslog");
+	if ((o->split || o->summary) && (o->csv || o->format))
+		return bad("--split and --summary exclude --csv and --format");
+	if (o->split && (o->json || o->summary || o->exec || o->daemon || o->outfile || o->syslog))
+		return bad("--split goes with none of --json, --summary, --exec, --daemon, --outfile, --syslog");
 	if (o->summary && o->exec)
 		return bad("--summary and --exec exclude each other");
 	if (o->daemon && o->one)

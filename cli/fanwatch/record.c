@@ -192,6 +192,8 @@ void record_put(struct buffer *b, const struct line *line, uint64_t seq)
 		put_path(b, ",\"path", line->path);
 	if (line->new_path)
 		put_path(b, ",\"new_path", line->new_path);
+	if (line->unknown)
+		PUT(b, ",\"unknown\":true");
 	if (line->gone)
 		PUT(b, ",\"deleted\":true");
 	if (line->ev)

@@ -151,12 +151,14 @@ static void print_json(const struct summary *s, struct buffer *b)
 	struct json_object *o = json_object_new_object();
 	struct timespec now;
 	double seconds;
+	char text[32];
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	seconds = now.tv_sec - s->begin.tv_sec + (now.tv_nsec - s->begin.tv_nsec) / 1e9;
+	snprintf(text, sizeof(text), "%.3f", seconds);
 	if (o && !json_add(o, "schema", json_object_new_int(RECORD_SCHEMA)) &&
 	    !json_add_string(o, "type", "summary") &&
-	    !json_add(o, "seconds", json_object_new_double(seconds)) &&
+	    !json_add(o, "seconds", json_object_new_double_s(seconds, text)) &&
 	    !add_origin(o, s, false) && !add_origin(o, s, true)) {
 		buffer_string(b, json_text(o));
 		buffer_byte(b, '\n');

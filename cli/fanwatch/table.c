@@ -19,8 +19,8 @@ static const char usage[] =
 
 static const char end[] =
 "\n"
-"Events: CREATE MODIFY ATTRIB CLOSE_WRITE RENAME DELETE DELETE_SELF MOVE_SELF (the\n"
-"default), OPEN OPEN_EXEC ACCESS CLOSE_NOWRITE MOVED_FROM MOVED_TO; CLOSE MOVE ALL.\n"
+"Events: CREATE MODIFY ATTRIB CLOSE_WRITE RENAME DELETE DELETE_SELF MOVE_SELF UNMOUNT\n"
+"(the default), OPEN OPEN_EXEC ACCESS CLOSE_NOWRITE MOVED_FROM MOVED_TO; CLOSE MOVE ALL.\n"
 "Exit status: 0 ended by a signal or as asked, 1 error, 2 timeout.  See fanwatch(1).\n";
 
 /* ---- --help -------------------------------------------------------------- */

@@ -66,6 +66,10 @@ test_one_and_seconds() {
 	run_to_end --local -q -q -t 0.3 t
 	expect '-q -q prints nothing' [ ! -s "$dir/out" ]
 	expect 'not even ready' [ ! -s "$dir/err" ]
+	run_to_end --split --json t
+	expect '--split and --json exclude each other' status_is 1
+	run_to_end --summary --csv t
+	expect '--summary and --csv as well' status_is 1
 	run_to_end -m -1 t
 	expect '-m and -1 exclude each other' status_is 1
 }
@@ -276,6 +280,28 @@ test_daemon() {
 	run_to_end -d -o "$dir/file" none
 	expect '-d tells of errors' status_is 1
 	expect 'on standard error' says 'none: No such file'
+}
+# /dev/log is read by the test: in a mount namespace of its own
+test_syslog() {
+	local python
+
+	python=$(command -v python3) || { skip 'no python3'; return; }
+	rm -f "$dir/listening"
+	: >"$dir/err"
+	unshare -m bash -c '
+		mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 || exit
+		"$2" -c "
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(\"/dev/log\")
+s.settimeout(20)
+open(sys.argv[1] + \"/listening\", \"w\")
+print(s.recv(4096).decode())" "$1" >"$1/out" &
+		until [ -e "$1/listening" ]; do :; done
+		"$3" -s none 2>"$1/err"
+		wait' - "$dir" "$python" "$fanwatch"
+	expect '-s: messages go to syslog' grep -q 'fanwatch\[[0-9]*\]: fanwatch: none: No such file' "$dir/out"
+	expect 'and not to standard error' [ ! -s "$dir/err" ]
 }
 no_process() { ! kill -0 "$1" 2>/dev/null; }
 
