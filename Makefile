@@ -273,7 +273,8 @@ define with_deps
 endef
 
 demo:
-	$(call with_deps,all)
+	@scripts/install-deps build
+	+@$(MAKE) --no-print-directory all
 	@tests/demo
 demo-kernel:
 	$(call with_deps,all kernel)

@@ -23,8 +23,9 @@
  * process.
  *
  * Threads: a handle may be used by one thread at a time and may be handed from
- * one to another; different handles are independent.  The library has no
- * threads, no locks and no global state.
+ * one to another; different handles are independent.  The library has no locks,
+ * no global state, and no threads but one, which blocks all signals: for each
+ * event queue that cannot be polled, as on virtiofs.
  *
  * Fork and exec: all descriptors are close-on-exec.  After fork() parent and
  * child share the group's queue, so one of them should only call fanr_close(),
