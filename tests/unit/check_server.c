@@ -193,9 +193,6 @@ START_TEST(other_requests_are_not_ours)
 
 	request.in.opcode = FUSE_LOOKUP;
 	ck_assert_int_eq(hand_over(&request, request.in.len), 0);
-	request.in.opcode = FANR_FUSE_FSNOTIFY_READ;
-	ck_assert_int_eq(hand_over(&request, request.in.len), 0);
-	ck_assert_int_eq(fanr_server_wants(&request, HEADER), 0);
 	request.in.opcode = FANR_FUSE_FSNOTIFY;
 	ck_assert_int_eq(fanr_server_wants(&request, HEADER), 1);
 	for (size_t len = 0; len < HEADER; len++) {
@@ -203,6 +200,133 @@ START_TEST(other_requests_are_not_ours)
 		ck_assert_int_eq(fanr_server_wants(&request, len), 0);
 	}
 	ck_assert_uint_eq(peer.count, 0);
+}
+END_TEST
+
+/* ---- transports without notifications */
+
+struct fetch {
+	struct fuse_in_header in;
+	struct fanr_wire_read read;
+};
+
+static struct fetch fetch_of(uint64_t unique)
+{
+	return (struct fetch){
+		.in = { .opcode = FANR_FUSE_FSNOTIFY_READ, .unique = unique, .len = sizeof(struct fetch) },
+		.read.size = 32768,
+	};
+}
+
+static void fetch(uint64_t unique)
+{
+	struct fetch request = fetch_of(unique);
+
+	ck_assert_int_eq(hand_over(&request, sizeof(request)), 1);
+}
+
+/* The i-th message answers this request with so many events */
+static void assert_batch(size_t i, uint64_t unique, uint32_t count, uint32_t flags)
+{
+	const struct fuse_out_header *out = (const void *)peer.messages[i].data;
+	const struct fanr_wire_notify *notify = (const void *)(out + 1);
+
+	ck_assert_uint_gt(peer.count, i);
+	ck_assert_uint_eq(out->unique, unique);
+	ck_assert_int_eq(out->error, 0);
+	ck_assert_uint_eq(notify->count, count);
+	ck_assert_uint_eq(notify->flags, flags);
+}
+
+static void start_fetching(void)
+{
+	const struct fanr_server_options options = { .fd = -1, .no_notifications = 1 };
+
+	stop();
+	start_with(&options);
+	ck_assert_uint_eq(set_watch(10, FAN_MODIFY).flags, FANR_WIRE_GRANT_READ);
+	drop_messages();
+}
+
+static void happen(void)
+{
+	const struct fanr_server_event event = { .mask = FAN_MODIFY, .nodeid = 10 };
+
+	ck_assert_int_eq(fanr_server_event(peer.server, &event), 1);
+}
+
+START_TEST(where_there_are_notifications_nothing_is_fetched)
+{
+	ck_assert_uint_eq(set_watch(10, FAN_MODIFY).flags, 0);
+	fetch(77);
+	ck_assert_int_eq(answer()->error, -ENOSYS);
+}
+END_TEST
+
+START_TEST(events_wait_for_who_fetches_them)
+{
+	start_fetching();
+	happen();
+	ck_assert_int_ge(fanr_server_flush(peer.server), 0);
+	ck_assert_uint_eq(peer.count, 0);
+	fetch(1);
+	assert_batch(0, 1, 1, 0);
+}
+END_TEST
+
+START_TEST(who_fetches_waits_for_events)
+{
+	start_fetching();
+	fetch(1);
+	ck_assert_uint_eq(peer.count, 0);
+	happen();
+	ck_assert_int_ge(fanr_server_flush(peer.server), 0);
+	assert_batch(0, 1, 1, 0);
+	ck_assert_int_ge(fanr_server_flush(peer.server), 0);
+	ck_assert_uint_eq(peer.count, 1);
+}
+END_TEST
+
+START_TEST(one_fetch_waits_at_a_time)
+{
+	start_fetching();
+	fetch(1);
+	fetch(2);
+	assert_batch(0, 1, 0, 0);
+	fanr_server_cancel(peer.server);
+	assert_batch(1, 2, 0, 0);
+	ck_assert_uint_eq(peer.count, 2);
+}
+END_TEST
+
+START_TEST(a_loss_is_fetched)
+{
+	start_fetching();
+	ck_assert_int_eq(fanr_server_lost(peer.server), 1);
+	fetch(1);
+	assert_batch(0, 1, 0, FANR_WIRE_NOTIFY_OVERFLOW);
+}
+END_TEST
+
+START_TEST(bad_fetches_are_refused)
+{
+	struct fetch bad[5];
+
+	start_fetching();
+	for (size_t i = 0; i < 5; i++)
+		bad[i] = fetch_of(77);
+	bad[0].read.flags = 1;
+	bad[1].read.size = 0;
+	bad[2].read.size = 100;
+	bad[3].in.nodeid = 1;
+	bad[4].in.len--;
+	for (size_t i = 0; i < 5; i++) {
+		ck_assert_int_eq(hand_over(&bad[i], sizeof(bad[i])), 1);
+		ck_assert_int_eq(answer()->error, -EINVAL);
+	}
+	bad[4].in.len = sizeof(bad[4]) - 1;
+	ck_assert_int_eq(hand_over(&bad[4], sizeof(bad[4]) - 1), 1);
+	ck_assert_int_eq(answer()->error, -EINVAL);
 }
 END_TEST
 
@@ -958,6 +1082,9 @@ END_TEST
 static Suite *suite(void)
 {
 	const TTest *const tests[] = {
+		where_there_are_notifications_nothing_is_fetched,
+		events_wait_for_who_fetches_them, who_fetches_waits_for_events,
+		one_fetch_waits_at_a_time, a_loss_is_fetched, bad_fetches_are_refused,
 		other_requests_are_not_ours, every_wrong_length_is_refused,
 		every_wrong_count_is_refused, every_wrong_field_is_refused,
 		every_mask_bit_is_granted_or_invalid,
