@@ -7,6 +7,7 @@
 #include "bench.h"
 #include "fan.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,10 +33,11 @@ static uint64_t kernel_memory(void)
 		tst_brk(TBROK, "/proc/meminfo: %s", strerror(errno));
 	for (unsigned int i = 0; i < ARRAY_SIZE(fields); i++) {
 		const char *p = strstr(text, fields[i]);
+		unsigned long long kib;
 
-		if (!p)
+		if (!p || sscanf(p, "%*s %llu", &kib) != 1)
 			tst_brk(TBROK, "/proc/meminfo: no %s", fields[i]);
-		sum += strtoull(p + strlen(fields[i]), NULL, 10) * 1024;
+		sum += kib * 1024;
 	}
 	return sum;
 }
