@@ -18,10 +18,10 @@
 
 /*
  * Waking up costs more than an event: while more than MANY come in a turn, they
- * are read once in a millisecond.
+ * are read once in two milliseconds.
  */
 #define MANY		8
-#define GATHER_NS	1000000
+#define GATHER_NS	2000000
 
 struct loop {
 	struct watch *w;
