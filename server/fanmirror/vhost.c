@@ -5,6 +5,7 @@
 
 #if __has_include("libvhost-user.h")
 
+#include <endian.h>
 #include <linux/fuse.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +224,13 @@ static const VuDevIface callbacks = {
 	.queue_set_started = queue_started,
 };
 
+static int poll_it(struct vhost *v, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(v->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
 static void disconnect(struct vhost *v)
 {
 	for (unsigned int i = 0; i < v->nqueues; i++)
@@ -235,23 +243,25 @@ static void disconnect(struct vhost *v)
 	pthread_mutex_unlock(&v->lock);
 	state_restart(v->m);
 	pthread_mutex_lock(&v->lock);
+	poll_it(v, v->listener);
 }
 
+/* One VMM at a time: the next one waits until this one is gone */
 static void connected(struct vhost *v)
 {
-	struct epoll_event event = { .events = EPOLLIN };
 	int fd = accept4(v->listener, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return;
-	event.data.fd = fd;
 	for (unsigned int i = 0; i < v->nqueues; i++)
 		v->watches[i].fd = -1;
-	if (v->connected || epoll_ctl(v->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ||
-	    !vu_init(&v->dev, v->nqueues, fd, panic, read_message, watch, unwatch, &callbacks))
+	if (poll_it(v, fd) < 0 ||
+	    !vu_init(&v->dev, v->nqueues, fd, panic, read_message, watch, unwatch, &callbacks)) {
 		close(fd);
-	else
-		v->connected = true;
+		return;
+	}
+	v->connected = true;
+	epoll_ctl(v->epoll, EPOLL_CTL_DEL, v->listener, NULL);
 }
 
 static void message(struct vhost *v)
@@ -340,12 +350,23 @@ static void finish(struct vhost *v, struct taken **link, size_t len)
 	free(t);
 }
 
+static bool index_jumps(const VuVirtq *vq)
+{
+	uint16_t index = vq->vring.avail ? le16toh(vq->vring.avail->idx) : vq->last_avail_idx;
+
+	return (uint16_t)(index - vq->last_avail_idx) > vq->vring.num;
+}
+
 /* The next request of a queue, in v->taken */
 static struct taken *take_from(struct vhost *v, struct queue *queue)
 {
 	VuVirtq *vq = vu_get_queue(&v->dev, queue - v->queues);
-	struct taken *t = vu_queue_pop(&v->dev, vq, sizeof(*t));
+	struct taken *t = NULL;
 
+	if (!v->dev.broken && index_jumps(vq))
+		panic(&v->dev, "its queue has more requests than it has room for");
+	else
+		t = vu_queue_pop(&v->dev, vq, sizeof(*t));
 	if (!t) {
 		queue->pending = false;
 		return NULL;
@@ -480,7 +501,7 @@ static void copy_out(const struct taken *t, const struct iovec *iov, int count)
 	}
 }
 
-/* Locked.  A reply that is too long, as none is here, becomes an error. */
+/* Locked.  A reply that is too long becomes an error, as if the guest had gone */
 static int answer(struct vhost *v, struct taken **link, const struct iovec *iov, int count)
 {
 	struct taken *t = *link;
@@ -492,7 +513,7 @@ static int answer(struct vhost *v, struct taken **link, const struct iovec *iov,
 	memcpy(&out, iov[0].iov_base, sizeof(out));
 	out.unique = t->guests_unique;
 	if (len > room) {
-		ret = -ENOBUFS;
+		ret = -ENOENT;
 		out.len = len = sizeof(out);
 		out.error = -EIO;
 	} else if (!v->dev.broken) {
@@ -573,13 +594,6 @@ static int listen_at(struct vhost *v)
 	if (ret == 0 && listen(v->listener, 4) < 0)
 		ret = -errno;
 	return ret;
-}
-
-static int poll_it(struct vhost *v, int fd)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-
-	return epoll_ctl(v->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
 static void destroy(struct vhost *v)
