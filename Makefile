@@ -248,11 +248,13 @@ $(B)/examples/%: $(B)/obj/examples/%.o $(client_a) $(server_a)
 	$(program)
 
 # ---- kernel
-.PHONY: kernel kernel-debug kernel-tree kernel-patches kernel-checkpatch kernel-matrix
+.PHONY: kernel kernel-base kernel-debug kernel-tree kernel-patches kernel-checkpatch kernel-matrix
 kernel:
 	+@kernel/build image
 kernel-debug:
 	+@kernel/build image --debug
+kernel-base:
+	+@kernel/build base-image
 kernel-tree:
 	@kernel/build tree
 kernel-patches:
@@ -280,7 +282,7 @@ demo-kernel:
 	$(call with_deps,all kernel)
 	@tests/demo --kernel
 check:
-	$(call with_deps,all tests kernel)
+	$(call with_deps,all tests kernel kernel-base)
 	+@$(MAKE) --no-print-directory SANITIZE=1 fuzzers
 	@tests/run-all
 # Needs clang with its runtime; FUZZ_SECONDS= is for each of the targets
