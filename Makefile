@@ -244,6 +244,8 @@ $(fuzz_bin): LIBS = $(FUZZ_LDFLAGS) $(FUSE_LIBS) $(FANWATCH_LIBS)
 $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(if $(FUZZ_LDFLAGS),,$(B)/obj/tests/fuzz/driver.o) $(B)/lib/parts/fanwatch.a $(client_a) $(server_a)
 	$(program)
 $(example_bin): LIBS = $(FUSE_LIBS)
+$(B)/examples/fanscan: LIBS = -laudit
+$(B)/examples/fanindex: LIBS = -lsqlite3
 $(B)/examples/%: $(B)/obj/examples/%.o $(client_a) $(server_a)
 	$(program)
 
@@ -265,7 +267,7 @@ kernel-matrix:
 	+@kernel/build build-matrix
 
 # ---- demo and tests. The packages come first, since all else is built with them
-.PHONY: deps demo demo-kernel bench fuzz check check-unit check-vm check-debug lint
+.PHONY: deps demo demo-kernel bench fuzz check check-unit check-vm check-examples check-debug lint
 deps:
 	@scripts/install-deps
 
@@ -304,6 +306,10 @@ check-unit:
 check-vm:
 	$(call with_deps,all tests kernel)
 	@tests/run-all vm scripts
+check-examples:
+	$(call with_deps,all kernel)
+	@tests/examples/run --full
+	@tests/vm/run --timeout 14400 -- tests/examples/run --full
 check-debug:
 	$(call with_deps,all tests kernel-debug)
 	@tests/run-all --debug vm scripts
@@ -376,6 +382,7 @@ help:
 		'check              all tests; check-unit, check-vm: one part; check-debug: under the debug kernel' \
 		'bench              measures everything, an hour and more; tests/bench/run --help' \
 		'fuzz               libFuzzer on what comes from outside, FUZZ_SECONDS= for each target' \
+		'check-examples     the tests of the examples at full size, here and in the machine (hours)' \
 		'lint               static checks of C, shell and man pages' \
 		'kernel             the patched kernel; kernel-debug: with KASAN, lockdep and more' \
 		'kernel-tree        a git tree with the series applied; kernel-patches: write it back' \
