@@ -603,12 +603,31 @@ static size_t answer_fsnotify(struct rf *rf, const struct fuse_in_header *in,
 		grant[i].mask = w[i].mask & rf->granted;
 		if (rf->answer == RF_WIDE)
 			grant[i].mask = ~0ULL;
+		if (rf->opts.fetch)
+			grant[i].flags = FANR_WIRE_GRANT_READ;
 		if (rf->answer == RF_PADDING)
 			grant[i].flags = 0x80000000;
 	}
 	if (rf->answer == RF_ERROR && w[0].mask)
 		*err = rf->answer_arg;
 	return req->count * sizeof(*grant);
+}
+
+/* Answered by the test's process */
+static void keep_fetch(struct rf *rf, const struct fuse_in_header *in,
+		       const void *arg)
+{
+	const struct fanr_wire_read *req = arg;
+
+	rf->fetches++;
+	if (in->len != sizeof(*in) + sizeof(*req))
+		bad_request(rf, "length of READ", in->len);
+	else if (in->nodeid || in->uid || in->gid || in->pid || req->flags ||
+		 req->size != FANR_WIRE_MAX_MESSAGE - sizeof(struct fuse_out_header))
+		bad_request(rf, "READ", req->size);
+	if (rf->fetch)
+		bad_request(rf, "a second READ", in->unique);
+	rf->fetch = in->unique;
 }
 
 static void finish_fsnotify(struct rf *rf, int fd,
@@ -769,6 +788,9 @@ static void serve(struct rf *rf, int fd, const struct fuse_in_header *in)
 	case FANR_FUSE_FSNOTIFY:
 		len = answer_fsnotify(rf, in, arg, r, &err);
 		finish_fsnotify(rf, fd, in, r, err, len);
+		return;
+	case FANR_FUSE_FSNOTIFY_READ:
+		keep_fetch(rf, in, arg);
 		return;
 	default:
 		err = -ENOSYS;
@@ -1252,6 +1274,51 @@ int rf_msg_send(struct rf *rf, struct rf_msg *msg)
 int64_t rf_slowest_write(void)
 {
 	return slowest;
+}
+
+static bool has_fetch(struct rf *rf)
+{
+	bool ret;
+
+	rf_lock(rf);
+	ret = rf->fetch;
+	rf_unlock(rf);
+	return ret;
+}
+
+bool rf_wait_fetch(struct rf *rf, unsigned int ms)
+{
+	return TST_POLL(has_fetch(rf), ms);
+}
+
+static int answer_fetch(struct rf *rf, struct rf_msg *msg, int error)
+{
+	int ret;
+
+	if (!rf_wait_fetch(rf, 5000))
+		return -ETIMEDOUT;
+	/* Its end lets the next one come, which waits for the lock */
+	rf_lock(rf);
+	rf_msg_header(msg)->unique = rf->fetch;
+	rf_msg_header(msg)->error = error;
+	rf->fetch = 0;
+	ret = rf_msg_send(rf, msg);
+	rf_unlock(rf);
+	return ret;
+}
+
+int rf_answer_fetch(struct rf *rf, struct rf_msg *msg)
+{
+	return answer_fetch(rf, msg, 0);
+}
+
+int rf_fail_fetch(struct rf *rf, int error)
+{
+	struct rf_msg msg = {};
+
+	rf_msg_init(&msg, 0);
+	rf_msg_header(&msg)->len = msg.len = sizeof(struct fuse_out_header);
+	return answer_fetch(rf, &msg, error);
 }
 
 int rf_notify(struct rf *rf, const struct rf_event *event)

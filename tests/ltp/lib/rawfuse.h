@@ -56,6 +56,7 @@ struct rf_opts {
 	bool allow_other;
 	bool no_statfs;			/* STATFS is answered ENOSYS */
 	bool no_fsnotify;		/* FUSE_FSNOTIFY is answered ENOSYS */
+	bool fetch;			/* grants say FANR_WIRE_GRANT_READ */
 	bool max_name;			/* statfs, nothing else: 1024 */
 };
 
@@ -110,6 +111,8 @@ struct rf {
 	struct rf_watch log[RF_LOG];	/* every entry ever received */
 	unsigned int logged;
 	unsigned int requests;		/* FUSE_FSNOTIFY requests */
+	unsigned int fetches;		/* FUSE_FSNOTIFY_READ requests */
+	uint64_t fetch;			/* unique of the one that is not answered, or 0 */
 	unsigned int bad_requests;	/* those that break the protocol */
 	char bad_reason[128];
 
@@ -183,6 +186,13 @@ struct fanr_wire_event *rf_msg_event(struct rf_msg *msg, unsigned int n);
 struct fuse_out_header *rf_msg_header(struct rf_msg *msg);
 int rf_msg_send(struct rf *rf, struct rf_msg *msg);	/* 0 or -errno */
 int rf_notify(struct rf *rf, const struct rf_event *event);
+/*
+ * The same as the answer to FUSE_FSNOTIFY_READ, which the test's process gives:
+ * 0 or -errno of the write(), -ETIMEDOUT if there is no request
+ */
+bool rf_wait_fetch(struct rf *rf, unsigned int ms);
+int rf_answer_fetch(struct rf *rf, struct rf_msg *msg);
+int rf_fail_fetch(struct rf *rf, int error);
 int rf_overflow(struct rf *rf);
 int rf_lose(struct rf *rf, uint64_t id);	/* drops the watch and says so */
 
