@@ -340,6 +340,37 @@ START_TEST(paths_follow_a_rename_within_the_tree)
 }
 END_TEST
 
+START_TEST(a_directory_made_before_a_rename_above_it_is_found_after_it)
+{
+	make_dir("r/p");
+	add("r");
+	make_dir("r/p/d");
+	touch("r/p/d/f");
+	ck_assert_int_eq(rename("r/p", "r/q"), 0);
+	EXPECT("CREATE r/p/d", "RENAME r/p r/q", "CREATE* r/q/d/f");
+	touch("r/q/d/g");
+	EXPECT("CREATE r/q/d/g");
+	ck_assert_uint_eq(h->table.missed, 0);
+}
+END_TEST
+
+START_TEST(another_directory_in_the_place_of_a_new_one_keeps_its_paths)
+{
+	make_dir("r/g");
+	make_dir("r/g/c");
+	make_dir("r/b");
+	add("r");
+	make_dir("r/b/e");
+	ck_assert_int_eq(rmdir("r/b/e"), 0);
+	ck_assert_int_eq(rename("r/g", "r/b/e"), 0);
+	touch("r/b/e/c/f");
+	if (by_inotify)
+		EXPECT("CREATE r/b/e", "DELETE r/b/e", "RENAME r/g r/b/e", "CREATE r/b/e/c/f");
+	else
+		EXPECT("CREATE r/b/e", "RENAME r/g r/b/e", "CREATE r/b/e/c/f");
+}
+END_TEST
+
 START_TEST(only_what_was_asked_for_is_told)
 {
 	tree.local = FAN_CLOSE_WRITE;
@@ -600,6 +631,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, a_directory_that_moves_in_is_found_with_all_it_holds);
 	tcase_add_test(t, a_directory_that_moves_out_is_silent_until_it_is_back);
 	tcase_add_test(t, paths_follow_a_rename_within_the_tree);
+	tcase_add_test(t, a_directory_made_before_a_rename_above_it_is_found_after_it);
+	tcase_add_test(t, another_directory_in_the_place_of_a_new_one_keeps_its_paths);
 	tcase_add_test(t, only_what_was_asked_for_is_told);
 	tcase_add_test(t, a_directory_that_comes_and_goes_is_told_in_order);
 	tcase_add_test(t, nothing_that_is_made_at_speed_is_missed_or_told_twice);

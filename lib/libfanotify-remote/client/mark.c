@@ -273,6 +273,9 @@ static int remember(struct fanr *h, unsigned int flags, uint64_t mask, const str
 			return -ENOMEM;
 	}
 	ret = remember_mount(h, fid, place, given ? given : o->whole);
+	/* What is below it has come along, though its event is still to be read */
+	if (!ret && o->whole && known && strcmp(e->path, o->whole))
+		fanr_table_move(&h->table, e, o->whole);
 	if (!ret) {
 		e = fanr_table_put(&h->table, fid, given ? given : o->whole, FANR_PATH_CURRENT);
 		ret = e ? known : -ENOMEM;

@@ -125,8 +125,15 @@ struct fanr_entry *fanr_table_find_wd(const struct fanr_table *t, uint32_t sourc
 
 /* ---- Entries ----------------------------------------------------------- */
 
+void fanr_table_set_missed(struct fanr_table *t, struct fanr_entry *e, bool missed)
+{
+	t->missed += missed - e->missed;
+	e->missed = missed;
+}
+
 static void entry_drop(struct fanr_table *t, struct fanr_entry *e)
 {
+	fanr_table_set_missed(t, e, false);
 	wd_unlink(t, e);
 	struct fanr_entry **p = &t->buckets[e->hash & (t->nbuckets - 1)];
 
@@ -346,6 +353,7 @@ void fanr_table_gone(struct fanr_table *t, struct fanr_entry *e)
 	bool was = fanr_entry_marked(e);
 
 	e->state = FANR_PATH_GONE;
+	fanr_table_set_missed(t, e, false);
 	memset(e->masks, 0, sizeof(e->masks));
 	if (was)
 		unmarked_add(t, e);

@@ -36,6 +36,7 @@ struct fanr_entry {
 	uint64_t modifiers;			/* of the local inode mark */
 	bool in_tree;				/* marked as a directory of a tree */
 	bool own;				/* marked by fanr_mark() */
+	bool missed;				/* a new directory in it could not be found */
 	struct fanr_fid fid;			/* bytes lead to the end of this */
 	unsigned char bytes[];
 };
@@ -47,6 +48,7 @@ struct fanr_table {
 	struct fanr_entry *oldest, *newest;
 	size_t unmarked;
 	struct fanr_entry **wd_buckets;
+	size_t missed;				/* entries that are */
 	size_t wd_nbuckets, wd_count;		/* the first a power of two, or 0 */
 };
 
@@ -64,6 +66,8 @@ struct fanr_entry *fanr_table_find(const struct fanr_table *t, const struct fanr
  */
 struct fanr_entry *fanr_table_put(struct fanr_table *t, const struct fanr_fid *fid,
 				  const char *path, int state);
+
+void fanr_table_set_missed(struct fanr_table *t, struct fanr_entry *e, bool missed);
 
 /* Which inotify watch the entry has, 0 for none.  0 or -ENOMEM. */
 int fanr_table_set_wd(struct fanr_table *t, struct fanr_entry *e, int wd);

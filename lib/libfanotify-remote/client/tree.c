@@ -42,6 +42,7 @@ struct scan {
 	struct fanr_root *only;		/* the tree that is being set up */
 	bool report;			/* what is in new directories */
 	bool rescan;			/* known directories are read as well */
+	bool told;			/* names in known directories had their events */
 	enum fanr_origin origin;	/* to report */
 	char *path;			/* of the directory being read */
 	size_t len, size;
@@ -318,7 +319,7 @@ static struct fanr_entry *entry_of(struct fanr *h, int fd)
 struct level {
 	int fd;
 	bool is_new;
-	const struct fanr_entry *entry;	/* if what is found in it is reported */
+	struct fanr_entry *entry;	/* if what is found in it is reported */
 };
 
 static int scan_directory(struct scan *s, const struct level *above, const char *name,
@@ -390,6 +391,8 @@ static int scan_open(struct scan *s, int fd, bool is_new)
 	}
 	if (s->report)
 		l.entry = entry_of(s->h, fd);
+	if (l.entry)
+		fanr_table_set_missed(&s->h->table, l.entry, false);
 	ret = scan_entries(s, &l, dir);
 	closedir(dir);
 	return ret;
@@ -409,7 +412,7 @@ static int scan_directory(struct scan *s, const struct level *above, const char 
 		return unreadable(s, -errno, is_root);
 	marked = fstat(fd, &st) ? unreadable(s, -errno, is_root) :
 				  mark_directory(s, fd, st.st_dev, is_root);
-	if (marked == MARKED_NEW && above && !is_root)
+	if (marked == MARKED_NEW && above && !is_root && (above->is_new || !s->told))
 		ret = found(s, above->entry, true);
 	if (marked < 0 || ret || (marked == MARKED_BEFORE && !s->rescan && !s->only)) {
 		close(fd);
@@ -465,25 +468,41 @@ static int open_long(const char *path, size_t len)
 	return fd;
 }
 
-/*
- * A directory appeared at the path: it is marked, and what it holds reported.  One
- * that had been out of sight may hold new directories though it is marked.
- */
-static int enter(struct fanr *h, const char *path, enum fanr_origin origin, bool returned)
+static bool is_at(struct fanr *h, int fd, const struct fanr_entry *e)
 {
-	struct scan s = { .h = h, .report = true, .rescan = returned, .origin = origin };
-	const char *slash = strrchr(path, '/');
-	struct level above = { .fd = AT_FDCWD };
-	int ret;
+	unsigned char bytes[MAX_HANDLE_SZ];
+	struct fanr_fid fid = { .source = e->fid.source };
+	struct fanr_place place;
 
-	if (slash) {
-		above.fd = open_long(path, slash - path);
-		if (above.fd < 0)
-			return 0;
-	}
-	ret = scan_path(&s, &above, slash ? slash + 1 : path, path, false);
+	return !fanr_fid_of(h, fd, &fid, bytes, &place) && fanr_fid_equal(&fid, &e->fid);
+}
+
+/*
+ * A directory appeared in another: it is marked, and what it holds reported.  One
+ * that had been out of sight may hold new directories though it is marked.
+ *
+ * The path may be out of date, when the other one or what is above it was renamed and
+ * that event is still to come.  Then it is scanned again after the rename.
+ */
+static int enter(struct fanr *h, struct fanr_entry *parent, const char *name,
+		 enum fanr_origin origin, bool returned)
+{
+	struct scan s = { .h = h, .report = true, .rescan = returned || h->table.missed,
+			  .told = !returned, .origin = origin };
+	char *path = fanr_path_join(parent->path, name);
+	struct level above = { .fd = -1 };
+	int ret = 0;
+
+	if (!path)
+		return -ENOMEM;
+	above.fd = open_long(parent->path, strlen(parent->path));
+	if (above.fd >= 0 && is_at(h, above.fd, parent))
+		ret = scan_path(&s, &above, name, path, false);
+	else
+		fanr_table_set_missed(&h->table, parent, true);
 	if (above.fd >= 0)
 		close(above.fd);
+	free(path);
 	return ret;
 }
 
@@ -509,11 +528,11 @@ static int rescan(struct fanr *h)
 	return ret;
 }
 
-static const struct fanr_entry *tree_entry(struct fanr *h, const struct fanr_fid *fid)
+static struct fanr_entry *tree_entry(struct fanr *h, const struct fanr_fid *fid)
 {
 	struct fanr_entry *e = fid->bytes ? fanr_table_find(&h->table, fid) : NULL;
 
-	return e && e->in_tree ? e : NULL;
+	return e && e->in_tree && e->state == FANR_PATH_CURRENT ? e : NULL;
 }
 
 /* Where the event's directory is, by the table alone; for free(), or NULL */
@@ -521,22 +540,22 @@ static char *path_at(struct fanr *h, const struct fanr_fid *dir, const char *nam
 {
 	const struct fanr_entry *e = tree_entry(h, dir);
 
-	return e && e->state == FANR_PATH_CURRENT ? fanr_path_join(e->path, name) : NULL;
+	return e ? fanr_path_join(e->path, name) : NULL;
 }
 
 static void follow_arrival(struct fanr *h, const struct fanr_event *ev, bool returned)
 {
 	bool moved = ev->mask & FAN_RENAME;
-	char *path;
+	const char *name = moved ? ev->name2 : ev->name;
+	struct fanr_entry *parent;
 	int ret;
 
-	if (!(ev->mask & FAN_ONDIR) || !(ev->mask & ARRIVALS))
+	if (!(ev->mask & FAN_ONDIR) || !(ev->mask & ARRIVALS) || !name)
 		return;
-	path = path_at(h, moved ? &ev->dir2 : &ev->dir, moved ? ev->name2 : ev->name);
-	if (!path)
+	parent = tree_entry(h, moved ? &ev->dir2 : &ev->dir);
+	if (!parent)
 		return;
-	ret = enter(h, path, ev->origin, returned);
-	free(path);
+	ret = enter(h, parent, name, ev->origin, returned);
 	if (ret)
 		h->trees.error = ret;
 }
