@@ -420,6 +420,13 @@ static void purge(void)
 	}
 }
 
+/* Directories that were renamed into each other and removed before that was seen keep each other's names */
+static void cut_loops(void)
+{
+	one(sql("DELETE FROM entry WHERE parent NOT IN (WITH RECURSIVE reached(id) AS (SELECT ? UNION"
+		" SELECT object FROM entry JOIN reached ON parent = reached.id) SELECT id FROM reached)", "i", root_id));
+}
+
 static void progress(int64_t done, int64_t left)
 {
 	int parts = done * 40 / (done + left);
@@ -526,6 +533,8 @@ static int take_later(void)
 	static int tries;
 
 	tries = one(sql("SELECT 1 FROM later JOIN object USING(id)", "")) ? tries + 1 : 0;
+	if (tries)
+		cut_loops();
 	if (tries > LATER_TRIES)
 		lost = true;
 	else
@@ -589,6 +598,7 @@ static void open_root(const char *path, const char *database)
 	root_id = find_object(&fsid, &h);
 	if (!root_id)
 		root_id = add_object(&h);
+	cut_loops();
 	newest = one(sql("SELECT max(ctime) FROM object", ""));
 	one(sql("INSERT OR IGNORE INTO todo VALUES(?)", "i", root_id));
 }
