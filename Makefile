@@ -267,7 +267,7 @@ kernel-matrix:
 	+@kernel/build build-matrix
 
 # ---- demo and tests. The packages come first, since all else is built with them
-.PHONY: deps demo demo-kernel bench fuzz check check-unit check-vm check-examples check-debug lint
+.PHONY: deps demo demo-kernel bench fuzz check check-unit check-vm check-examples check-debug check-local lint
 deps:
 	@scripts/install-deps
 
@@ -313,6 +313,11 @@ check-examples:
 check-debug:
 	$(call with_deps,all tests kernel-debug)
 	@tests/run-all --debug vm scripts
+# Builds the unpatched kernel too, once
+check-local:
+	$(call with_deps,all tests kernel)
+	@kernel/build base-image
+	@tests/local
 bench:
 	$(call with_deps,all tests kernel)
 	@[ -f build/kernel/v6.12/base-obj/arch/x86/boot/bzImage ] || kernel/build base-image
@@ -380,6 +385,7 @@ help:
 		'demo               local and remote events, on this machine' \
 		'demo-kernel        the same in a virtual machine with the patched kernel' \
 		'check              all tests; check-unit, check-vm: one part; check-debug: under the debug kernel' \
+		'check-local        local events are those of the unpatched kernel, which is built once' \
 		'bench              measures everything, an hour and more; tests/bench/run --help' \
 		'fuzz               libFuzzer on what comes from outside, FUZZ_SECONDS= for each target' \
 		'check-examples     the tests of the examples at full size, here and in the machine (hours)' \
