@@ -1314,10 +1314,13 @@ int rf_answer_fetch(struct rf *rf, struct rf_msg *msg)
 
 int rf_fail_fetch(struct rf *rf, int error)
 {
+	struct fuse_out_header *out;
 	struct rf_msg msg = {};
 
 	rf_msg_init(&msg, 0);
-	rf_msg_header(&msg)->len = msg.len = sizeof(struct fuse_out_header);
+	out = rf_msg_header(&msg);
+	msg.len = sizeof(*out);
+	out->len = sizeof(*out);
 	return answer_fetch(rf, &msg, error);
 }
 
