@@ -303,9 +303,10 @@ static void test_enosys(void)
 	TST_CHECK(rf_fail_fetch(rf, -ENOSYS) == 0, "READ is not known");
 	EXPECT(group, "the groups are told", OVERFLOW);
 	TST_CHECK(!rf_wait_fetch(rf, 1500), "and the kernel asks no more");
-	/* What is watched already would be granted without asking */
 	TST_EXP_FAIL(fan_mark(other, FAN_MARK_ADD | RI, FAN_CLOSE_WRITE, "mnt/file"),
 		     EOPNOTSUPP, "a new mark");
+	TST_EXP_FAIL(fan_mark(other, FAN_MARK_ADD | RI, FAN_MODIFY, "mnt/file"),
+		     EOPNOTSUPP, "a mark for what was granted before");
 	TST_EXP_FAIL(fan_mark(other, FAN_MARK_ADD | RF, FAN_MODIFY, "mnt"),
 		     EOPNOTSUPP, "a new mark on the filesystem");
 	TST_EXP_PASS(fan_mark(group, FAN_MARK_REMOVE | RI,

@@ -15,6 +15,11 @@ struct mirror {
 /*
  * Mirrors source at mnt, both relative to the test's directory and made if
  * need be, with cache timeouts of an hour.  TCONF if there is no fanmirror.
+ *
+ * In a machine whose virtiofs MIRROR_VIRTIOFS=TAG is served by a fanmirror of the
+ * host, this is mounted instead. The directory in which it serves source is the
+ * 9p file system MIRROR_9P=TAG, and the current one until mirror_stop(): changes
+ * there are made by a process of the host.
  */
 struct mirror mirror_start(const char *source, const char *mnt);
 void mirror_stop(struct mirror *m);	/* must end with 0 and leave no mount */
