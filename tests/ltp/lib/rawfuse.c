@@ -868,8 +868,9 @@ struct rf *rf_mount(const char *mnt, const struct rf_opts *opts)
 	}
 	rf->pid = pid;		/* shared: the child must not write it */
 
-	snprintf(data, sizeof(data), "fd=%d,rootmode=40000,user_id=0,group_id=0%s",
-		 rf->fd, rf->opts.allow_other ? ",allow_other,default_permissions" : "");
+	snprintf(data, sizeof(data), "fd=%d,rootmode=40000,user_id=0,group_id=0%s%s",
+		 rf->fd, rf->opts.allow_other ? ",allow_other,default_permissions" : "",
+		 rf->opts.remote_notify ? ",remote_notify" : "");
 	SAFE(mount("rawfuse", rf->mnt, "fuse.rawfuse", MS_NOSUID | MS_NODEV,
 		   data));
 	rf->mounted = true;

@@ -57,6 +57,7 @@ struct rf_opts {
 	bool no_statfs;			/* STATFS is answered ENOSYS */
 	bool no_fsnotify;		/* FUSE_FSNOTIFY is answered ENOSYS */
 	bool fetch;			/* grants say FANR_WIRE_GRANT_READ */
+	bool remote_notify;		/* mount option; TCONF without it */
 	bool max_name;			/* statfs, nothing else: 1024 */
 };
 
