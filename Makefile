@@ -310,9 +310,11 @@ check-examples:
 	$(call with_deps,all kernel)
 	@tests/examples/run --full
 	@tests/vm/run --timeout 14400 -- tests/examples/run --full
+# The positive control first: a kernel that does not report proves nothing
 check-debug:
 	$(call with_deps,all tests kernel-debug)
-	@tests/run-all --debug vm scripts
+	@rm -rf build/coverage
+	@FUZZ_COUNT=200000 tests/run-all --debug control vm scripts coverage
 # Builds the unpatched kernel too, once
 check-local:
 	$(call with_deps,all tests kernel)
