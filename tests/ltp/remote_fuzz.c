@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A12: notifications made of valid records and then damaged, from a seed.  The
- * kernel's verdict on each must be that of the rules in kernel/PROTOCOL.md: what
- * they forbid gets EINVAL and delivers nothing, what they allow is accepted and
- * delivered.
+ * A12: all that a server says, made of valid messages and then damaged, from a
+ * seed: notifications, answers to FUSE_FSNOTIFY_READ, answers to FUSE_FSNOTIFY.
+ * The kernel's verdict on each must be that of the rules in kernel/PROTOCOL.md:
+ * what they forbid gets EINVAL and delivers nothing (or the overflow, where nobody
+ * can be told), what they allow is accepted and delivered, and whoever sets a mark
+ * is told what is written there.
  *
  * FUZZ_COUNT and FUZZ_SEED in the environment change the run; a failure names
- * its seed and message.
+ * its seed and message.  Of FUZZ_COUNT notifications there are as many more
+ * answers as the divisors below say: those cost requests, and bad ones seconds.
  */
 #include "fan.h"
 #include "rawfuse.h"
@@ -16,6 +19,9 @@
 #include <unistd.h>
 
 #define COUNT		20000
+#define ANSWERS_IN	100		/* one answer to FUSE_FSNOTIFY in so many */
+#define FETCHED_IN	100		/* one to FUSE_FSNOTIFY_READ */
+#define FETCHERS	16		/* connections: a bad answer silences one for a second */
 #define MAX_RECORDS	4
 #define MAX_NAME	1024
 #define DIRENT		(FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM)
@@ -286,6 +292,12 @@ static unsigned int arrived(int fd)
 	return n;
 }
 
+static const char *message_str(void);
+static const char *errno_str(int err)
+{
+	return err ? strerrorname_np(err) ?: "an errno without a name" : "success";
+}
+
 static const char *message_str(void)
 {
 	static char text[3 * 256 + 1];
@@ -319,7 +331,7 @@ static void mark_again(void)
 		"mnt/dir/file");
 }
 
-static void test_all(void)
+static void test_notifications(void)
 {
 	uint64_t accepted = 0, refused = 0;
 	unsigned int wrong = 0;
@@ -347,6 +359,278 @@ static void test_all(void)
 			    .nodeid = file }) == 0 && arrived(group),
 		  "and an event arrives as ever");
 	rf_check(rf);
+}
+
+/* --- Answers to FUSE_FSNOTIFY_READ --------------------------------------- */
+
+static struct fetcher {
+	struct rf *rf;
+	int group;
+} fetchers[FETCHERS];
+
+/* The same tree, so the same ids as those in the messages */
+static void start_fetcher(struct fetcher *f, unsigned int n)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "fetch%u", n);
+	f->rf = rf_mount(name, &(struct rf_opts){ .timeout = 3600, .fetch = true });
+	rf_make(f->rf, "dir", S_IFDIR | 0755, NULL);
+	rf_make(f->rf, "dir2", S_IFDIR | 0755, NULL);
+	if (rf_make(f->rf, "dir/file", S_IFREG | 0644, "text") != file)
+		tst_brk(TBROK, "other ids");
+	f->group = fan_open(FAN_DFID_NAME_FID | FAN_UNLIMITED_QUEUE);
+	fan_add(f->group, FAN_MARK_REMOTE_FILESYSTEM, FAN_REMOTE_ALL | FAN_ONDIR, name);
+}
+
+/* What came: only an overflow, only events, or nothing */
+static bool only(int fd, bool overflow, bool may_be_empty)
+{
+	unsigned int n = 0, overflows = 0;
+	struct fan_event ev;
+
+	while (fan_next(fd, &ev, 0)) {
+		n++;
+		overflows += ev.mask == FAN_Q_OVERFLOW && ev.flags == REMOTE;
+	}
+	return overflow ? n == 1 && overflows == 1 : n > overflows || may_be_empty;
+}
+
+static bool try_fetched(struct fetcher *f, uint64_t n)
+{
+	bool good, told;
+	int err;
+
+	make_message();
+	damage();
+	/* Or it would be no answer at all */
+	rf_msg_header(&msg)->len = msg.len;
+	good = good_message();
+	told = good && rf_msg_body(&msg)->flags;
+	err = rf_answer_fetch(f->rf, &msg);
+	if (!err && only(f->group, !good || told, good && !must_arrive()))
+		return true;
+	tst_res(TFAIL, "FUZZ_SEED=%llu, answer %llu to READ, %s: %s: %s",
+		(unsigned long long)seed, (unsigned long long)n, good ? "good" : "bad",
+		errno_str(-err), message_str());
+	return false;
+}
+
+static void test_fetched(void)
+{
+	uint64_t n = 0, all = count / FETCHED_IN;
+	unsigned int wrong = 0;
+
+	state = seed + 1;
+	for (unsigned int i = 0; i < FETCHERS; i++)
+		start_fetcher(&fetchers[i], i);
+	for (; n < all && wrong < 5; n++)
+		wrong += !try_fetched(&fetchers[n % FETCHERS], n);
+	TST_CHECK(!wrong, "A12: seed %llu: %llu answers to FUSE_FSNOTIFY_READ, %u wrong verdicts",
+		  (unsigned long long)seed, (unsigned long long)n, wrong);
+	for (unsigned int i = 0; i < FETCHERS; i++) {
+		if (!rf_wait_fetch(fetchers[i].rf, 5000))
+			tst_res(TFAIL, "the kernel has ceased to ask");
+		close(fetchers[i].group);
+		rf_umount(fetchers[i].rf);
+	}
+}
+
+/* --- Answers to FUSE_FSNOTIFY -------------------------------------------- */
+
+#define GRANT		(HEAD + sizeof(struct fanr_wire_grant))
+#define MARK_MASK	(FAN_MODIFY | FAN_ATTRIB | FAN_OPEN)
+
+/* Between this process, which answers, and the one that sets the marks */
+static struct marker {
+	uint64_t mask;
+	int err;
+	bool removed, quit;
+} *marker;
+
+static void __attribute__((noreturn)) run_marker(void)
+{
+	int fd = fan_open(FAN_REPORT_FID);
+
+	for (;;) {
+		tst_wait(0);
+		if (marker->quit)
+			_exit(0);
+		marker->err = fan_mark(fd, FAN_MARK_ADD | FAN_MARK_REMOTE_INODE,
+				       marker->mask, "asked/file") ? errno : 0;
+		marker->removed = marker->err ||
+			!fan_mark(fd, FAN_MARK_REMOVE | FAN_MARK_REMOTE_INODE,
+				  marker->mask, "asked/file");
+		tst_wake(1);
+	}
+}
+
+static int told(int err)
+{
+	switch (err) {
+	case EACCES: case EPERM: case ENOENT: case ENOMEM: case ENOSPC:
+	case EOPNOTSUPP:
+		return err;
+	case ENOSYS:
+		return EOPNOTSUPP;
+	case ESTALE:
+		return ENOENT;
+	case ENOTCONN: case ECONNABORTED: case ENODEV:
+		return ENOTCONN;
+	default:
+		return EIO;
+	}
+}
+
+struct grant {
+	struct fuse_out_header head;
+	struct fanr_wire_grant grant;
+	char more[64];
+};
+
+/* Damages a good answer; its length */
+static unsigned int damage_grant(struct grant *g)
+{
+	static const int errors[] = {
+		-EACCES, -EPERM, -ENOENT, -ENOMEM, -ENOSPC, -EOPNOTSUPP, -ESTALE,
+		-ENOTCONN, -EIO, -EINTR, -511, -512, -513, -4096, 1, 5, 0x7fffffff,
+		-0x7fffffff - 1,
+	};
+	unsigned int len = GRANT;
+
+	if (!below(4))
+		len = HEAD + below(sizeof(*g) - HEAD + 1);
+	if (!below(4))
+		g->head.error = PICK(errors);
+	if (g->head.error && below(4))
+		len = HEAD;
+	g->head.len = below(8) ? len : below(2 * sizeof(*g));
+	if (!below(3))
+		g->grant.error = below(8) ? PICK(errors) : -ENOSYS;
+	if (!below(4))
+		g->grant.mask = below(2) ? next_random() : g->grant.mask & next_random();
+	if (!below(6))
+		g->grant.flags = 1U << below(32);
+	return len;
+}
+
+/* By the rules */
+struct verdict {
+	int writer, user;		/* what they are told */
+	bool again;			/* it is no answer, the request waits for one */
+	bool removal;			/* and the server is told to watch no longer */
+};
+
+static struct verdict grant_verdict(const struct grant *g, unsigned int len)
+{
+	struct verdict v = { EINVAL, EIO, false, true };
+
+	if (g->head.len != len || g->head.error > 0 || g->head.error <= -512) {
+		v.again = true;
+		v.user = 0;
+		return v;
+	}
+	if (len != (g->head.error ? HEAD : GRANT))
+		return v;
+	v.writer = 0;
+	if (g->head.error) {
+		v.user = told(-g->head.error);
+		v.removal = v.user == EIO;
+	} else if (!(g->grant.flags & ~FANR_WIRE_GRANT_READ) && g->grant.error <= 0 &&
+		   g->grant.error > -512) {
+		v.removal = !g->grant.error;
+		v.user = g->grant.error ? told(-g->grant.error) :
+			MARK_MASK & ~g->grant.mask ? EOPNOTSUPP : 0;
+	}
+	return v;
+}
+
+static struct rf_held *held_grant(struct rf *asked)
+{
+	for (size_t i = 0; i < RF_HELD; i++)
+		if (asked->held[i].used && asked->held[i].opcode == FANR_FUSE_FSNOTIFY)
+			return &asked->held[i];
+	tst_brk(TBROK, "no request is held back");
+}
+
+/* The server that refused a watch has none */
+static void forget_watches(struct rf *asked)
+{
+	rf_lock(asked);
+	memset(asked->watches, 0, sizeof(asked->watches));
+	rf_unlock(asked);
+}
+
+static bool try_grant(struct rf *asked, uint64_t id, uint64_t n)
+{
+	struct grant g = {}, good;
+	struct verdict v;
+	unsigned int len;
+	bool ok;
+	int err;
+
+	rf_hold(asked, FANR_FUSE_FSNOTIFY, 0, 1);
+	tst_wake(0);
+	if (!rf_wait_held(asked, FANR_FUSE_FSNOTIFY, 1))
+		tst_brk(TBROK, "no request");
+	rf_lock(asked);
+	memcpy(&g, held_grant(asked)->reply, GRANT);
+	held_grant(asked)->used = false;
+	rf_unlock(asked);
+	good = g;
+	len = damage_grant(&g);
+	v = grant_verdict(&g, len);
+	err = write(asked->fd, &g, len) < 0 ? errno : 0;
+	ok = err == v.writer;
+	if (v.again)
+		ok &= write(asked->fd, &good, GRANT) == (ssize_t)GRANT;
+	tst_wait(1);
+	ok &= marker->err == v.user && marker->removed;
+	if (v.removal)
+		ok &= rf_wait_watch(asked, id, 0);
+	else
+		forget_watches(asked);
+	if (!ok)
+		tst_res(TFAIL, "FUZZ_SEED=%llu, answer %llu to FSNOTIFY of %u bytes (header: %u, %d; "
+			"grant %#llx, %d, %#x): write() %s, wanted %s; the mark %s, wanted %s",
+			(unsigned long long)seed, (unsigned long long)n, len, g.head.len,
+			g.head.error, (unsigned long long)g.grant.mask, g.grant.error,
+			g.grant.flags, errno_str(err), errno_str(v.writer),
+			errno_str(marker->err), errno_str(v.user));
+	return ok;
+}
+
+static void test_grants(void)
+{
+	struct rf *asked = rf_mount("asked", NULL);
+	uint64_t id = rf_make(asked, "file", S_IFREG | 0644, "text");
+	uint64_t n = 0, all = count / ANSWERS_IN;
+	unsigned int wrong = 0;
+	struct stat st;
+	pid_t pid;
+
+	state = seed + 2;
+	marker = tst_shared(sizeof(*marker));
+	marker->mask = MARK_MASK;
+	SAFE(stat("asked/file", &st));
+	pid = tst_fork();
+	if (!pid)
+		run_marker();
+	for (; n < all && wrong < 5; n++)
+		wrong += !try_grant(asked, id, n);
+	TST_CHECK(!wrong, "A12: seed %llu: %llu answers to FUSE_FSNOTIFY, %u wrong verdicts",
+		  (unsigned long long)seed, (unsigned long long)n, wrong);
+	marker->quit = true;
+	tst_wake(0);
+	tst_reap(pid, 5000);
+	rf_umount(asked);
+}
+
+static void test_all(void)
+{
+	test_notifications();
+	test_fetched();
+	test_grants();
 }
 
 static void cleanup(void)
