@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * 100,000 changes behind the mount from four processes at once: every one of
- * them is read, or an overflow is.  While no queue fills up, every one is; when
- * one does, there is an overflow, and what comes after it is read again.
+ * C1: 100,000 changes behind the mount from four processes at once, each with its
+ * number: every one of them is read, or an overflow is.  Below the rate that the
+ * reader can take, every one is; above it, or when a queue fills up, there is an
+ * overflow, and what comes after it is read again.
+ *
+ * LOAD_COUNT in the environment is another number of changes.
  */
 #include "fan.h"
 #include "mirror.h"
@@ -12,28 +15,32 @@
 #include <unistd.h>
 
 #define WRITERS	4
-#define EACH	25000
+#define COUNT	100000
 /* Of each writer, before the reader has seen them: no queue fills up with it */
-#define AHEAD	2000
+#define AHEAD	1000
+/* Files that a writer leaves lying about */
+#define KEPT	20000
 
 static const struct plan {
 	const char *name;
-	unsigned int init, type, each;
+	unsigned int init, type;
+	unsigned int fixed;		/* changes of each writer, or LOAD_COUNT's */
 	bool paced;			/* at most AHEAD of the reader */
 	unsigned int queue;		/* of the group, and nothing is read
 					 * before all has arrived there */
 	bool all;			/* all must be read */
 } plans[] = {
 	{ "filesystem mark, paced", FAN_UNLIMITED_QUEUE,
-	  FAN_MARK_REMOTE_FILESYSTEM, EACH, .paced = true, .all = true },
+	  FAN_MARK_REMOTE_FILESYSTEM, .paced = true, .all = true },
 	{ "filesystem mark, unlimited queue", FAN_UNLIMITED_QUEUE,
-	  FAN_MARK_REMOTE_FILESYSTEM, EACH },
+	  FAN_MARK_REMOTE_FILESYSTEM },
 	{ "directory marks, a queue that fills up", 0,
 	  FAN_MARK_REMOTE_INODE, 1000, .queue = 1500 },
 };
 
 #define QUEUE	"/proc/sys/fs/fanotify/max_queued_events"
 
+static unsigned int count_each = COUNT / WRITERS;
 static struct mirror m;
 static struct mirror_sync sync_;
 
@@ -43,9 +50,20 @@ static struct shared {
 	bool overflow;
 } *shared;
 
+static unsigned int each(const struct plan *plan)
+{
+	return plan->fixed ? plan->fixed : count_each;
+}
+
 static void setup(void)
 {
+	const char *text = getenv("LOAD_COUNT");
+
 	fan_need_remote();
+	if (text && strtoul(text, NULL, 0) < WRITERS)
+		tst_brk(TBROK, "LOAD_COUNT=%s: not a number of %u or more", text, WRITERS);
+	if (text)
+		count_each = strtoul(text, NULL, 0) / WRITERS;
 	SAFE(mkdir("src", 0755));
 	SAFE(mount("tst", "src", "tmpfs", 0, "nr_inodes=0"));
 	m = mirror_start("src", "mnt");
@@ -63,13 +81,18 @@ static void writer(const struct plan *plan, unsigned int w)
 {
 	char path[64];
 
-	for (unsigned int i = 0; i < plan->each; i++) {
+	for (unsigned int i = 0; i < each(plan); i++) {
 		if (plan->paced && !may_write(w, i) &&
 		    !TST_POLL(may_write(w, i), 20000))
 			_exit(1);
 		snprintf(path, sizeof(path), "src/%td-%u/%u-%u", plan - plans, w,
 			 w, i);
 		SAFE(mknod(path, S_IFREG | 0600, 0));
+		if (i < KEPT)
+			continue;
+		snprintf(path, sizeof(path), "src/%td-%u/%u-%u", plan - plans, w,
+			 w, i - KEPT);
+		SAFE(unlink(path));
 	}
 	_exit(0);
 }
@@ -81,11 +104,11 @@ struct count {
 };
 
 /* False: it was none of the writers' */
-static bool count_name(struct count *c, const char *name, unsigned int each)
+static bool count_name(struct count *c, const char *name, unsigned int end)
 {
 	unsigned int w, i;
 
-	if (sscanf(name, "%u-%u", &w, &i) != 2 || w >= WRITERS || i >= each)
+	if (sscanf(name, "%u-%u", &w, &i) != 2 || w >= WRITERS || i >= end)
 		return false;
 	c->twice += c->seen[w][i];
 	c->seen[w][i] = 1;
@@ -112,7 +135,7 @@ static void count_event(struct count *c, const struct fan_event *ev,
 			c->ended++;
 			return;
 		}
-		if (count_name(c, ev->recs[0].name, plan->each))
+		if (count_name(c, ev->recs[0].name, each(plan)))
 			return;
 	}
 	if (!c->strange++)
@@ -206,10 +229,10 @@ static void read_rest(int group, struct count *c, const struct plan *plan)
 
 static void judge(const struct count *c, const struct plan *plan)
 {
-	unsigned int missing = 0, all = WRITERS * plan->each;
+	unsigned int missing = 0, all = WRITERS * each(plan);
 
 	for (unsigned int w = 0; w < WRITERS; w++)
-		for (unsigned int i = 0; i < plan->each; i++)
+		for (unsigned int i = 0; i < each(plan); i++)
 			missing += !c->seen[w][i];
 	TST_CHECK(!missing || c->overflows, "%u of %u changes seen, %u overflows",
 		  all - missing, all, c->overflows);
@@ -241,7 +264,7 @@ static void run(const struct plan *plan)
 	memset(shared, 0, sizeof(*shared));
 	fan_drain(sync_.group);		/* an overflow before is told to all */
 	for (unsigned int w = 0; w < WRITERS; w++) {
-		c.seen[w] = calloc(1, plan->each);
+		c.seen[w] = calloc(1, each(plan));
 		c.last[w] = -1;
 	}
 	for (unsigned int w = 0; w < WRITERS; w++) {
