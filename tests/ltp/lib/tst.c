@@ -46,6 +46,13 @@ void tst_nap(void)
 	nanosleep(&ts, NULL);
 }
 
+unsigned int tst_slower(void)
+{
+	const char *mul = getenv("LTP_TIMEOUT_MUL");
+
+	return mul && atoi(mul) > 0 ? atoi(mul) : 1;
+}
+
 static void vres(const char *file, int line, int type, const char *fmt,
 		 va_list args)
 {
@@ -275,7 +282,6 @@ int tst_main(int argc, char **argv, const struct tst_test *test)
 {
 	unsigned int timeout = test->timeout ? test->timeout : 60;
 	const char *base = getenv("TMPDIR");
-	const char *mul = getenv("LTP_TIMEOUT_MUL");
 	pid_t pid;
 	int status;
 
@@ -283,8 +289,7 @@ int tst_main(int argc, char **argv, const struct tst_test *test)
 	state = tst_shared(sizeof(*state));
 	find_program_dir();
 	signal(SIGPIPE, SIG_IGN);
-	if (mul && atoi(mul) > 0)
-		timeout *= atoi(mul);
+	timeout *= tst_slower();
 
 	snprintf(tmpdir, sizeof(tmpdir), "%s/remote-XXXXXX", base ? base : "/tmp");
 	if (!mkdtemp(tmpdir))

@@ -82,6 +82,7 @@ bool tst_exp_(const char *file, int line, long ret, int err, int want,
 
 int64_t tst_now(void);			/* monotonic, in ms */
 void tst_nap(void);			/* between two polls */
+unsigned int tst_slower(void);		/* LTP_TIMEOUT_MUL, or 1: for deadlines that are about work */
 
 /* Between a parent and its forked children: up to 16 flags, shared */
 void tst_wake(unsigned int checkpoint);
