@@ -267,7 +267,8 @@ kernel-matrix:
 	+@kernel/build build-matrix
 
 # ---- demo and tests. The packages come first, since all else is built with them
-.PHONY: deps demo demo-kernel bench fuzz check check-unit check-vm check-examples check-debug check-local lint
+.PHONY: deps demo demo-kernel bench fuzz fuzz-kernel check check-unit check-vm check-examples check-debug check-kcsan \
+	check-stress check-load check-local lint
 deps:
 	@scripts/install-deps
 
@@ -315,11 +316,36 @@ check-debug:
 	$(call with_deps,all tests kernel-debug)
 	@rm -rf build/coverage
 	@FUZZ_COUNT=200000 tests/run-all --debug control vm scripts coverage
+	@tests/evidence
+check-kcsan:
+	$(call with_deps,all tests)
+	+@kernel/build image --kcsan
+	@tests/vm/kcsan
+# Ten minutes each on the plain and on the debug kernel
+STRESS_SECONDS := 600
+check-stress:
+	$(call with_deps,all tests kernel kernel-debug)
+	@STRESS_SECONDS=$(STRESS_SECONDS) LTP_TIMEOUT_MUL=20 tests/vm/run --timeout 3600 -- build/tests/ltp/remote_stress
+	@STRESS_SECONDS=$(STRESS_SECONDS) LTP_TIMEOUT_MUL=20 tests/vm/run --debug --leaks --timeout 3600 -- \
+		build/tests/ltp/remote_stress
+# Numbered changes by both back ends, none of which may be missing without an overflow
+LOAD_COUNT := 10000000
+check-load:
+	$(call with_deps,all tests kernel)
+	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 tests/vm/run --timeout 0 --mem 2G -- build/tests/ltp/remote_load
+	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 build/tests/queue/remote_load
+FUZZ_COUNT := 10000000
+FUZZ_SEED := 1
+fuzz-kernel:
+	$(call with_deps,all tests kernel)
+	@FUZZ_COUNT=$(FUZZ_COUNT) FUZZ_SEED=$(FUZZ_SEED) LTP_TIMEOUT_MUL=200 tests/vm/run --timeout 0 -- \
+		build/tests/ltp/remote_fuzz
 # Builds the unpatched kernel too, once
 check-local:
 	$(call with_deps,all tests kernel)
 	@kernel/build base-image
 	@tests/local
+	@tests/selftests
 bench:
 	$(call with_deps,all tests kernel)
 	@[ -f build/kernel/v6.12/base-obj/arch/x86/boot/bzImage ] || kernel/build base-image
@@ -389,6 +415,9 @@ help:
 		'check              all tests; check-unit, check-vm: one part; check-debug: under the debug kernel' \
 		'check-local        local events are those of the unpatched kernel, which is built once' \
 		'bench              measures everything, an hour and more; tests/bench/run --help' \
+		'check-kcsan        data races; check-stress: ten minutes of eight processes, twice' \
+		'check-load         ten million numbered changes (LOAD_COUNT=); hours' \
+		'fuzz-kernel        ten million messages to the kernel (FUZZ_COUNT=, FUZZ_SEED=); an hour' \
 		'fuzz               libFuzzer on what comes from outside, FUZZ_SECONDS= for each target' \
 		'check-examples     the tests of the examples at full size, here and in the machine (hours)' \
 		'lint               static checks of C, shell and man pages' \
