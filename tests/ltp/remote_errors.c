@@ -305,6 +305,52 @@ static void test_earlier(void)
 	close(second);
 }
 
+/* What another group had, and the server watches no more: lost events */
+static void test_granted_less(void)
+{
+	int first = fan_open(FAN_REPORT_FID), second = fan_open(FAN_REPORT_FID);
+
+	fan_add(first, RI, FAN_MODIFY, "mnt/file");
+	rf->granted = FAN_ATTRIB;
+	TST_EXP_PASS(fan_mark(second, ADD | RI, FAN_ATTRIB, "mnt/file"),
+		     "B4: the server grants this, and no longer what was there");
+	EXPECT(first, "B4: whoever had it is told", OVERFLOW);
+	rf->granted = ~0ULL;
+	close(first);
+	close(second);
+	TST_CHECK(rf_wait_watch(rf, rf_id(rf, "file"), 0), "B4: nothing is left");
+}
+
+/* The watch is lost before the mark is set, each time */
+static void test_dropped_watch(void)
+{
+	uint64_t file = rf_id(rf, "file");
+	unsigned int asked = 0;
+	int group, status = -1;
+	pid_t pid;
+
+	group = fan_open(FAN_REPORT_FID);
+	rf_hold(rf, FANR_FUSE_FSNOTIFY, 0, 8);
+	pid = tst_fork();
+	if (!pid)
+		_exit(fan_mark(group, ADD | RI, FAN_MODIFY, "mnt/file") ? errno : 0);
+	for (; asked < 8; asked++) {
+		if (!rf_wait_held(rf, FANR_FUSE_FSNOTIFY, 1))
+			break;
+		RF_SEND(rf, .flags = FANR_WIRE_EVENT_IGNORED, .nodeid = file);
+		rf_release(rf, FANR_FUSE_FSNOTIFY);
+	}
+	rf_drop_holds(rf);
+	status = tst_reap(pid, 10000);
+	TST_CHECK(status == EIO && asked == 8,
+		  "B5: a server that drops each watch before it is set: asked %u times, then %s",
+		  asked, status >= 0 && status < 134 ? strerrorname_np(status) ?: "ok" : "?");
+	TST_CHECK(!fan_fdinfo(group, true, NULL, 0), "B5: and there is no mark");
+	TST_EXP_PASS(fan_mark(group, ADD | RI, FAN_MODIFY, "mnt/file"), "B5: the next one works");
+	close(group);
+	TST_CHECK(rf_wait_watch(rf, file, 0), "B5: nothing is left");
+}
+
 /* A server without the opcode: refused each time, asked once, and usable */
 static void test_without(void)
 {
@@ -420,6 +466,8 @@ static void test_all(void)
 	test_answers();
 	test_all_errnos();
 	test_earlier();
+	test_granted_less();
+	test_dropped_watch();
 	test_without();
 	test_stock_libfuse();
 	test_gone();

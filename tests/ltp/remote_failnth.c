@@ -826,23 +826,23 @@ static const struct call of_mounts[] = {
 /* --- Allocations of workers ---------------------------------------------- */
 
 /* A removal is told later, and told; a request for events is repeated */
-static void test_worker(void)
+static void test_worker(const char *function, unsigned int faults)
 {
 	unsigned int failed;
 	bool ok;
 
 	group = fan_open(FAN_DFID_NAME_FID);
 	fan_add(group, RI, FAN_MODIFY, "mnt/file");
-	if (!fault_below("fsnotify_remotes_workfn", 6)) {
-		tst_res(TCONF, "no symbols");
+	if (!fault_below(function, faults)) {
+		tst_res(TCONF, "no symbol %s", function);
 		return;
 	}
 	fan_remove(group, RI, FAN_MODIFY, "mnt/file");
 	ok = rf_wait_watch(rf, file, 0);
 	failed = fault_below_end();
-	TST_CHECK(ok && failed == 6,
-		  "D1: the removal of a watch: %u faults in the worker, and the server is told",
-		  failed);
+	TST_CHECK(ok && failed == faults,
+		  "D1: the removal of a watch: %u faults in %s, and the server is told",
+		  failed, function);
 	close(group);
 }
 
@@ -864,7 +864,8 @@ static void test_all(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(of_marks); i++)
 		sweep(&of_marks[i]);
-	test_worker();
+	test_worker("fsnotify_remotes_workfn", 6);
+	test_worker("fuse_fsnotify_update", 3);
 	open_groups();
 	snprintf(info_path, sizeof(info_path), "/proc/self/fdinfo/%d", name_group);
 	for (size_t i = 0; i < ARRAY_SIZE(of_events); i++)

@@ -396,6 +396,13 @@ static bool only(int fd, bool overflow, bool may_be_empty)
 	return overflow ? n == 1 && overflows == 1 : n > overflows || may_be_empty;
 }
 
+static void set_header_length(void)
+{
+	uint32_t len = msg.len;
+
+	memcpy(&rf_msg_header(&msg)->len, &len, sizeof(len));
+}
+
 static bool try_fetched(struct fetcher *f, uint64_t n)
 {
 	bool good, told;
@@ -404,7 +411,7 @@ static bool try_fetched(struct fetcher *f, uint64_t n)
 	make_message();
 	damage();
 	/* Or it would be no answer at all */
-	rf_msg_header(&msg)->len = msg.len;
+	set_header_length();
 	good = good_message();
 	told = good && rf_msg_body(&msg)->flags;
 	err = rf_answer_fetch(f->rf, &msg);

@@ -175,7 +175,7 @@ static pid_t start_worker(const struct race *race, unsigned int n)
 		race->work[n](i);
 		__atomic_store_n(&shared->turns[n], i + 1, __ATOMIC_RELAXED);
 	}
-	_exit(rf_slowest_write() < 1000 ? 0 : 1);
+	_exit(rf_slowest_write() < 1000 * tst_slower() ? 0 : 1);
 }
 
 static unsigned int fewest(unsigned int n)
@@ -228,6 +228,42 @@ static void test_race(unsigned int r)
 	check_after(race->name);
 }
 
+/* --- The first marks ----------------------------------------------------- */
+
+/* Of a mount, and of one object, by several at the same moment */
+static void test_first_marks(void)
+{
+	unsigned int good = 0, rounds = 40 / tst_slower();
+
+	for (unsigned int i = 0; i < rounds; i++) {
+		struct rf *new = rf_mount("first", NULL);
+		uint64_t id = rf_make(new, "file", S_IFREG | 0644, "text");
+		pid_t pids[4];
+		bool ok = true;
+		struct stat st;
+
+		SAFE(stat("first/file", &st));
+		memset(shared, 0, sizeof(*shared));
+		for (size_t n = 0; n < ARRAY_SIZE(pids); n++) {
+			pids[n] = tst_fork();
+			if (pids[n])
+				continue;
+			int group = fan_open(FAN_REPORT_FID);
+
+			__atomic_add_fetch(&shared->turns[0], 1, __ATOMIC_SEQ_CST);
+			while (__atomic_load_n(&shared->turns[0], __ATOMIC_SEQ_CST) < ARRAY_SIZE(pids))
+				;
+			_exit(fan_mark(group, FAN_MARK_ADD | RI, FAN_MODIFY, "first/file") ? errno : 0);
+		}
+		for (size_t n = 0; n < ARRAY_SIZE(pids); n++)
+			ok &= tst_reap(pids[n], 10000) == 0;
+		good += ok && rf_wait_watch(new, id, 0);
+		rf_umount(new);
+		munmap(new, sizeof(*new));
+	}
+	TST_CHECK(good == rounds, "E1: four first marks at once: %u of %u rounds", good, rounds);
+}
+
 /* --- Unmounting ---------------------------------------------------------- */
 
 /* Until there is nobody to write to */
@@ -236,7 +272,7 @@ static void send_until_gone(struct rf *gone, uint64_t id)
 	while (!stopped() && !rf_notify(gone, &(struct rf_event){ .mask = FAN_MODIFY,
 					.nodeid = id, .dir = 1, .name = "file" }))
 		shared->turns[0]++;
-	_exit(rf_slowest_write() < 1000 ? 0 : 1);
+	_exit(rf_slowest_write() < 1000 * tst_slower() ? 0 : 1);
 }
 
 static void mark_until_gone(void)
@@ -301,6 +337,7 @@ static void test_all(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(races); i++)
 		test_race(i);
+	test_first_marks();
 	test_unmount();
 	rf_check(rf);
 }

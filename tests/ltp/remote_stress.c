@@ -246,7 +246,7 @@ static pid_t start_worker(unsigned int n)
 		workers[n].work(i);
 		__atomic_store_n(&shared->turns[n], i + 1, __ATOMIC_RELAXED);
 	}
-	_exit(rf_slowest_write() < 5000 ? 0 : 1);
+	_exit(rf_slowest_write() < 5000 * tst_slower() ? 0 : 1);
 }
 
 static unsigned int turns(unsigned int n)
