@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -630,6 +631,145 @@ static void test_own_listener(void)
 	done();
 }
 
+/* --- Others meanwhile ---------------------------------------------------- */
+
+static int compare_ms(const void *a, const void *b)
+{
+	return *(const int64_t *)a < *(const int64_t *)b ? -1 : *(const int64_t *)a > *(const int64_t *)b;
+}
+
+/* Requests that no cache answers, while one mount's server writes all it can */
+static void test_flooded_requests(void)
+{
+	int64_t here[200], there[200];
+	struct statfs st;
+
+	fresh();
+	step_writer();
+	for (size_t i = 0; i < ARRAY_SIZE(here); i++) {
+		int64_t start = tst_now();
+
+		SAFE(statfs("mnt", &st));
+		here[i] = tst_now() - start;
+		start = tst_now();
+		SAFE(statfs("other", &st));
+		there[i] = tst_now() - start;
+	}
+	kill(pending, SIGKILL);
+	tst_reap(pending, SOON);
+	qsort(here, ARRAY_SIZE(here), sizeof(here[0]), compare_ms);
+	qsort(there, ARRAY_SIZE(there), sizeof(there[0]), compare_ms);
+	TST_CHECK(here[199] < SOON && there[197] < SOON,
+		  "C8: under a flood the slowest request takes %lld ms; on another mount 99 of 100 at most %lld ms",
+		  (long long)here[199], (long long)there[197]);
+	fan_drain(group);
+	done();
+}
+
+static void *add_in_thread(void *arg)
+{
+	fan_mark(*(int *)arg, FAN_MARK_ADD | RI, FAN_ATTRIB, "mnt/file");
+	return NULL;
+}
+
+/* A process ends while one of its threads waits for the answer */
+static void test_exit_while_pending(void)
+{
+	pid_t pid;
+
+	fresh();
+	rf_hold(rf, FANR_FUSE_FSNOTIFY, 0, 1);
+	pid = tst_fork();
+	if (!pid) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, add_in_thread, &group))
+			_exit(1);
+		tst_wait(7);
+		_exit(0);
+	}
+	rf_wait_held(rf, FANR_FUSE_FSNOTIFY, 1);
+	tst_wake(7);
+	TST_CHECK(tst_reap(pid, SOON) == 0, "E4: a process ends while its thread waits for an answer");
+	rf_release(rf, FANR_FUSE_FSNOTIFY);
+	TST_CHECK(rf_wait_watch(rf, file, 0), "E4: the late answer is undone");
+	TST_CHECK(fan_fdinfo(group, true, NULL, 0) == 1, "E4: the group that was shared has its mark");
+	done();
+}
+
+static bool frozen(const char *want)
+{
+	char text[128];
+
+	return tst_read_file(CGROUPS "/frozen/cgroup.events", text, sizeof(text)) &&
+	       strstr(text, want);
+}
+
+/* The listener is frozen while events come */
+static void test_freezer(void)
+{
+	char text[16];
+	pid_t pid;
+
+	if (mkdir(CGROUPS "/frozen", 0755) || access(CGROUPS "/frozen/cgroup.freeze", W_OK)) {
+		tst_res(TCONF, "no control groups");
+		return;
+	}
+	fresh();
+	pid = tst_fork();
+	if (!pid) {
+		int fd = fan_open(FAN_DFID_NAME_FID);
+		struct fan_event ev;
+		unsigned int n = 0;
+
+		fan_add(fd, RF, FAN_CREATE, "mnt");
+		tst_wake(8);
+		while (n < 100 && fan_next(fd, &ev, 30000))
+			n += ev.mask == FAN_CREATE;
+		_exit(n == 100 ? 0 : 1);
+	}
+	tst_wait(8);
+	snprintf(text, sizeof(text), "%d", pid);
+	tst_write_file(CGROUPS "/frozen/cgroup.procs", text);
+	tst_write_file(CGROUPS "/frozen/cgroup.freeze", "1");
+	TST_CHECK(TST_POLL(frozen("frozen 1"), SOON), "E8: the listener is frozen");
+	for (unsigned int i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "n%u", i);
+		RF_SEND(rf, .mask = FAN_CREATE, .nodeid = file, .dir = 1, .name = text);
+	}
+	tst_write_file(CGROUPS "/frozen/cgroup.freeze", "0");
+	TST_CHECK(tst_reap(pid, 5 * SOON) == 0, "E8: thawed, it reads the 100 events of that time");
+	fan_drain(group);
+	done();
+	TST_POLL(!rmdir(CGROUPS "/frozen"), 5000);
+}
+
+/* A mount goes with the last process of its mount namespace */
+static void test_namespace(void)
+{
+	int fd = fan_open(FAN_DFID_NAME_FID);
+	struct fan_event ev;
+	pid_t pid = tst_fork();
+
+	if (!pid) {
+		struct rf *inner;
+
+		SAFE(unshare(CLONE_NEWNS));
+		inner = rf_mount("inner", NULL);
+		rf_make(inner, "file", S_IFREG | 0644, "text");
+		fan_add(fd, RI, FAN_MODIFY, "inner/file");
+		fan_add(fd, RF, FAN_CREATE, "inner");
+		_exit(0);
+	}
+	TST_CHECK(tst_reap(pid, 10 * SOON) == 0, "E10: a mount of a namespace that ends");
+	TST_CHECK(TST_POLL(!fan_fdinfo(fd, true, NULL, 0), 5 * SOON), "E10: the marks are gone with it");
+	/* Its server has died first, or not */
+	while (fan_next(fd, &ev, 0))
+		TST_CHECK(ev.mask == FAN_Q_OVERFLOW, "E10: at most the overflow: %s", fan_event_str(&ev));
+	others_are_well("E10");
+	close(fd);
+}
+
 /* --- Without privilege --------------------------------------------------- */
 
 static void as_userns_root(void)
@@ -799,6 +939,10 @@ static void test_all(void)
 	test_userfault();
 	test_resend();
 	test_own_listener();
+	test_flooded_requests();
+	test_exit_while_pending();
+	test_freezer();
+	test_namespace();
 	test_userns("");
 	test_userns(",allow_other");
 }

@@ -286,7 +286,7 @@ static void test_all(void)
 		pids[n] = start_worker(n);
 	/* As long as it was asked for, and until each has done something */
 	TST_CHECK(TST_POLL(tst_now() >= until && fewest() >= TURNS,
-			   seconds * 1000 + 100000),
+			   seconds * 1000 + 100000 * tst_slower()),
 		  "E1, E3, D4: %u seconds, each process had %u turns at least", seconds, fewest());
 	shared->stop = true;
 	for (unsigned int n = 0; n < WORKERS; n++) {

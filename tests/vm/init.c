@@ -482,7 +482,7 @@ static void slab_check(void)
 		}
 		if (now_there <= slabs[i].before)
 			continue;
-		snprintf(line, sizeof(line), "BUG: slab cache %s has %ld objects, at the start %ld\n",
+		snprintf(line, sizeof(line), "BUG: slab cache %.63s has %ld objects, at the start %ld\n",
 			 slabs[i].name, now_there, slabs[i].before);
 		kmsg(line);
 	}
