@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * D1: each allocation and each copy of each system call that the series takes
+ * D1, D2: each allocation and each copy of each system call that the series takes
  * part in fails once, the first, the second and so on until none is left to
  * fail.  The call says so by a documented errno, or goes on and leaves either the
  * event or the overflow; half a mark, half a mount or a lost event is a failure.
@@ -860,8 +860,63 @@ static void test_fetch_worker(void)
 	close(group);
 }
 
+/* --- A part of all allocations ------------------------------------------- */
+
+#define PERCENT_EVENTS	2000
+
+static struct {
+	unsigned int accepted[3], refused[3];
+} *told;
+
+/* D2: a server whose allocations fail now and then; what it got in is not lost */
+static void test_percent(unsigned int n)
+{
+	static const unsigned int percents[] = { 1, 5, 20 };
+	unsigned int got = 0, overflows = 0;
+	struct fan_event ev;
+	pid_t pid;
+	int fd = fan_open(FAN_DFID_NAME_FID);
+
+	fan_add(fd, RF, FAN_CREATE, "mnt");
+	pid = tst_fork();
+	if (!pid) {
+		fault_percent(percents[n]);
+		for (unsigned int i = 0; i < PERCENT_EVENTS; i++) {
+			char name[16];
+			int err;
+
+			snprintf(name, sizeof(name), "n%u", i);
+			err = rf_notify(rf, &(struct rf_event){ .mask = FAN_CREATE, .nodeid = file,
+					.dir = 1, .name = name });
+			if (!err)
+				told->accepted[n]++;
+			else if (err == -ENOMEM)
+				told->refused[n]++;
+		}
+		_exit(0);
+	}
+	while (tst_reap(pid, 0) < 0)
+		while (fan_next(fd, &ev, 0)) {
+			got += ev.mask == FAN_CREATE;
+			overflows += ev.mask == FAN_Q_OVERFLOW && ev.flags == REMOTE;
+		}
+	fault_percent_end();
+	while (fan_next(fd, &ev, 0)) {
+		got += ev.mask == FAN_CREATE;
+		overflows += ev.mask == FAN_Q_OVERFLOW && ev.flags == REMOTE;
+	}
+	TST_CHECK(told->accepted[n] + told->refused[n] == PERCENT_EVENTS && told->refused[n] &&
+		  got <= told->accepted[n] && (got == told->accepted[n] || overflows),
+		  "D2: %u %% of the server's allocations fail: %u events refused, of %u accepted %u read, %u overflows",
+		  percents[n], told->refused[n], told->accepted[n], got, overflows);
+	RF_SEND(rf, .mask = FAN_CREATE, .nodeid = file, .dir = 1, .name = "after");
+	TST_CHECK(fan_next(fd, &ev, 0) && ev.mask == FAN_CREATE, "D2: and the next one arrives");
+	close(fd);
+}
+
 static void test_all(void)
 {
+	told = tst_shared(sizeof(*told));
 	for (size_t i = 0; i < ARRAY_SIZE(of_marks); i++)
 		sweep(&of_marks[i]);
 	test_worker("fsnotify_remotes_workfn", 6);
@@ -871,6 +926,8 @@ static void test_all(void)
 	for (size_t i = 0; i < ARRAY_SIZE(of_events); i++)
 		sweep(&of_events[i]);
 	close_groups();
+	for (unsigned int n = 0; n < ARRAY_SIZE(told->accepted); n++)
+		test_percent(n);
 	rf_check(rf);
 	rf_umount(rf);
 

@@ -126,3 +126,21 @@ unsigned int fault_below_end(void)
 	set("failslab", "require-end", "0xffffffffffffffff");
 	return below_times - strtoul(text, NULL, 0);
 }
+
+void fault_percent(unsigned int percent)
+{
+	char text[16];
+
+	set("failslab", "task-filter", "Y");
+	set("failslab", "times", "-1");
+	set("failslab", "interval", "1");
+	tst_write_file("/proc/self/make-it-fail", "1");
+	snprintf(text, sizeof(text), "%u", percent);
+	set("failslab", "probability", text);
+}
+
+void fault_percent_end(void)
+{
+	set("failslab", "probability", "0");
+	set("failslab", "task-filter", "N");
+}

@@ -23,4 +23,8 @@ bool fault_below(const char *function, unsigned int times);
 /* Ends that; how many failed */
 unsigned int fault_below_end(void);
 
+/* So many percent of the allocations of this process fail, from now on */
+void fault_percent(unsigned int percent);
+void fault_percent_end(void);
+
 #endif /* FAULT_H */
