@@ -16,6 +16,7 @@ static const struct fuse_opt table[] = {
 	{ "attr_timeout=%lf", offsetof(struct options, attr_timeout), 0 },
 	{ "entry_timeout=%lf", offsetof(struct options, entry_timeout), 0 },
 	{ "no_event_queue", offsetof(struct options, no_event_queue), 1 },
+	{ "remote_notify", offsetof(struct options, remote_notify), 1 },
 	{ "--vhost-user=%s", offsetof(struct options, socket), 0 },
 	{ "--vhost-user %s", offsetof(struct options, socket), 0 },
 	{ "--queues=%u", offsetof(struct options, queues), 0 },
@@ -100,6 +101,11 @@ static int check_vhost(struct options *options)
 			options->mountpoint);
 		return -1;
 	}
+	if (options->remote_notify) {
+		fprintf(stderr, "fanmirror: remote_notify: with --vhost-user it is an option "
+			"of the guest's mount\n");
+		return -1;
+	}
 	if (options->args.argc > 1) {
 		fprintf(stderr, "fanmirror: %s: not an option for --vhost-user\n",
 			options->args.argv[options->args.argc - 1]);
@@ -166,6 +172,7 @@ void options_help(void)
 	     "     allow_other           let other users in\n"
 	     "     ro                    read-only\n"
 	     "     fsname=NAME           the name in the mount table (SOURCE)\n"
+	     "     remote_notify         remote events for inotify, too (root)\n"
 	     "     and what mount.fuse3(8) lists\n"
 	     "\n"
 	     "See fanmirror(1).");

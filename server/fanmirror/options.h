@@ -16,6 +16,7 @@ struct options {
 	double attr_timeout;
 	double entry_timeout;
 	int no_event_queue;
+	int remote_notify;
 	int foreground;
 	int help;
 	int version;

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "mount.h"
 #include "options.h"
 #include "vhost.h"
 #include "watcher.h"
@@ -103,6 +104,21 @@ static int use_vhost(struct mirror *m)
 	return fail("libfuse", ret < 0 ? ret : -EINVAL);
 }
 
+static int use_own_mount(struct mirror *m)
+{
+	int fd = mount_remote_notify(m->options);
+	char name[32];
+
+	if (fd < 0)
+		return fd;
+	snprintf(name, sizeof(name), "/dev/fd/%d", fd);
+	if (fuse_session_mount(m->session, name) == 0)
+		return 0;
+	unmount_remote_notify(m->options, fd);
+	close(fd);
+	return -EIO;
+}
+
 static int open_session(struct mirror *m)
 {
 	char name[] = "fanmirror", *argv[] = { name, NULL };
@@ -117,6 +133,8 @@ static int open_session(struct mirror *m)
 		return -EINVAL;
 	if (m->vhost)
 		ret = use_vhost(m);
+	else if (m->options->remote_notify)
+		ret = use_own_mount(m);
 	else
 		ret = fuse_session_mount(m->session, m->options->mountpoint) ? -EIO : 0;
 	if (ret < 0)
@@ -126,7 +144,9 @@ static int open_session(struct mirror *m)
 
 static void close_session(struct mirror *m)
 {
-	if (!m->vhost)
+	if (!m->vhost && m->options->remote_notify)
+		unmount_remote_notify(m->options, fuse_session_fd(m->session));
+	else if (!m->vhost)
 		fuse_session_unmount(m->session);
 	fuse_session_destroy(m->session);
 }
