@@ -739,11 +739,14 @@ static bool check_mounted(long ret, int err)
 
 	(void)err;
 	if (ret == 0) {
-		ok = mark_raw() == 0;
+		err = mark_raw();
 		end_raw();
-		return ok;
+		/* FUSE mounts without an INIT that it could not send, and says so now */
+		if (err != ECONNREFUSED)
+			return err == 0;
+	} else {
+		close(dev_fd);
 	}
-	close(dev_fd);
 	before_mount();
 	ok = call_mount() == 0 && mark_raw() == 0;
 	end_raw();

@@ -150,6 +150,10 @@ static void test_inotify_bits(void)
 	}
 	RF_SEND(rf, .mask = FAN_ATTRIB, .flags = ISDIR, .nodeid = dir, .dir = 1, .name = "dir");
 	in_expect(fd, "the directory itself", "%d %x ", d, IN_ATTRIB | IN_ISDIR);
+	on_file(FAN_CLOSE_WRITE | FAN_MODIFY | FAN_OPEN);
+	in_expect(fd, "joined by the server: an event for each bit",
+		  "%d %x file;%d %x ;%d %x file;%d %x ;%d %x file;%d %x ", d, IN_OPEN, f, IN_OPEN,
+		  d, IN_MODIFY, f, IN_MODIFY, d, IN_CLOSE_WRITE, f, IN_CLOSE_WRITE);
 	RF_SEND(rf, .mask = FAN_MOVE_SELF, .nodeid = file);
 	in_expect(fd, "move_self", "%d %x ", f, IN_MOVE_SELF);
 	on_file(FAN_DELETE_SELF);
@@ -162,12 +166,13 @@ static void test_inotify_bits(void)
 
 static void test_rename(void)
 {
-	int fd = in_open(), d, s;
+	int fd = in_open(), d, s, f;
 	struct inotify_event from, *to;
 
 	fresh();
 	d = SAFE(inotify_add_watch(fd, "mnt/dir", IN_MOVE));
 	s = SAFE(inotify_add_watch(fd, "mnt/sub", IN_MOVE));
+	f = SAFE(inotify_add_watch(fd, "mnt/dir/file", IN_MOVE_SELF));
 	RF_SEND(rf, .mask = FAN_RENAME | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_MOVE_SELF, .nodeid = file,
 		.dir = dir, .name = "file", .dir2 = sub, .name2 = "there");
 	from = *in_next(fd, 0);
@@ -175,6 +180,8 @@ static void test_rename(void)
 	to = in_next(fd, 0);
 	TST_CHECK(to->wd == s && to->mask == IN_MOVED_TO && !strcmp(to->name, "there") &&
 		  to->cookie == from.cookie, "to: the same cookie");
+	to = in_next(fd, 0);
+	TST_CHECK(to->wd == f && to->mask == IN_MOVE_SELF && !to->cookie, "the file itself: no cookie");
 	in_expect(fd, "no more", "%s", "");
 	RF_SEND(rf, .mask = FAN_RENAME | FAN_MOVED_FROM | FAN_MOVED_TO, .flags = ISDIR,
 		.dir = dir, .name = "a", .dir2 = dir, .name2 = "b");
