@@ -4,6 +4,10 @@
  * and by whichever back end this kernel has: events per second with nothing
  * lost, CPU time, latency.  Beside it a reader of local events on the directory
  * itself, a poller, and a relay that touches the file on the mount.
+ *
+ * In a machine with the host's virtiofs (MIRROR_VIRTIOFS, see mirror.h) the change
+ * is the host's, made through 9p, whose time counts in: it is measured by itself.
+ * The relay gets the names from the host, on the standard input.
  */
 #include "bench.h"
 #include "mirror.h"
@@ -11,6 +15,7 @@
 #include <fanotify-remote.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/inotify.h>
@@ -23,9 +28,10 @@
 #define POLL_SECONDS	2
 
 static unsigned int changes, samples, polls;
+static unsigned int first;	/* no name is used twice: a relay may be late */
 static struct shared {
 	unsigned int read;
-	uint64_t start;
+	uint64_t start, end;		/* of the last change */
 } *shared;
 
 static void setup(void)
@@ -34,6 +40,8 @@ static void setup(void)
 	samples = bench_option("BENCH_SAMPLES", 5000);
 	polls = bench_option("BENCH_POLLS", 10);
 	shared = tst_shared(sizeof(*shared));
+	if (getenv("MIRROR_VIRTIOFS"))
+		return;
 	SAFE(mkdir("src", 0755));
 	SAFE(mount("bench", "src", "tmpfs", 0, "nr_inodes=0"));
 	SAFE(mkdir("src/d", 0755));
@@ -148,9 +156,10 @@ static pid_t start_writer(int turn[2])
 
 		if (read(turn[0], &c, 1) != 1)
 			_exit(0);
-		numbered(path, i);
+		numbered(path, first + i);
 		__atomic_store_n(&shared->start, bench_ns(), __ATOMIC_SEQ_CST);
 		SAFE(mknod(path, S_IFREG | 0644, 0));
+		__atomic_store_n(&shared->end, bench_ns(), __ATOMIC_SEQ_CST);
 	}
 }
 
@@ -163,9 +172,10 @@ static void end_writer(pid_t pid, int turn[2], unsigned int made)
 	if (tst_reap(pid, 10000))
 		tst_brk(TBROK, "the writer failed");
 	for (unsigned int i = 0; i < made; i++) {
-		numbered(path, i);
+		numbered(path, first + i);
 		SAFE(unlink(path));
 	}
+	first += made;
 }
 
 static void report(const char *variant, uint64_t *values, unsigned int n)
@@ -206,13 +216,91 @@ static void both(const char *variant, unsigned int type, const char *path, pid_t
 	fanr_close(h);
 }
 
+/* ---- In a guest ---------------------------------------------------------- */
+
+static void latency_inotify(const char *variant, uint32_t mask, bool own)
+{
+	uint64_t *values = calloc(samples, sizeof(*values)), *change = calloc(samples, sizeof(*change));
+	char buf[4096];
+	pid_t pid;
+	int turn[2], fd = SAFE(inotify_init1(IN_CLOEXEC));
+
+	if (!values || !change)
+		tst_brk(TBROK, "no memory");
+	SAFE(inotify_add_watch(fd, "mnt/d", mask));
+	pid = start_writer(turn);
+	for (unsigned int i = 0; i < samples; i++) {
+		__atomic_store_n(&shared->end, 0, __ATOMIC_SEQ_CST);
+		SAFE(write(turn[1], "", 1));
+		SAFE(read(fd, buf, sizeof(buf)));
+		values[i] = bench_ns() - __atomic_load_n(&shared->start, __ATOMIC_SEQ_CST);
+		while (!__atomic_load_n(&shared->end, __ATOMIC_SEQ_CST))
+			sched_yield();
+		change[i] = shared->end - shared->start;
+	}
+	close(fd);
+	end_writer(pid, turn, samples);
+	report(variant, values, samples);
+	if (own)
+		report("guest: the host's change alone, by 9p", change, samples);
+	free(values);
+	free(change);
+}
+
+/* Touches what the host names */
+static pid_t start_guest_relay(void)
+{
+	char name[NAME_MAX + 2], path[NAME_MAX + 16];
+	pid_t pid = tst_fork();
+
+	if (pid)
+		return pid;
+	while (fgets(name, sizeof(name), stdin)) {
+		name[strcspn(name, "\n")] = 0;
+		snprintf(path, sizeof(path), "mnt/d/%s", name);
+		utimensat(AT_FDCWD, path, NULL, 0);
+	}
+	_exit(0);
+}
+
+static void poller(void);
+
+static void guest(unsigned int runs)
+{
+	struct mirror m;
+	struct fanr *h;
+	pid_t pid;
+
+	for (unsigned int run = 0; run < runs; run++) {
+		SAFE(setenv("MIRROR_OPTIONS", "remote_notify", 1));
+		m = mirror_start("src", "mnt");
+		latency_inotify("guest: inotify with remote_notify", IN_CREATE, true);
+		h = watch(FAN_MARK_REMOTE_INODE, FAN_CREATE, "mnt/d");
+		latency("guest: remote mark", h);
+		fanr_close(h);
+		mirror_stop(&m);
+		SAFE(rmdir("host"));
+
+		SAFE(unsetenv("MIRROR_OPTIONS"));
+		m = mirror_start("src", "mnt");
+		pid = start_guest_relay();
+		latency_inotify("guest: touch relay", IN_ATTRIB, false);
+		kill(pid, SIGKILL);
+		tst_reap(pid, 10000);
+		if (run == runs - 1)
+			poller();
+		mirror_stop(&m);
+		SAFE(rmdir("host"));
+	}
+}
+
 /* ---- What people do today ---------------------------------------------- */
 
 static uint64_t change_time(void)
 {
 	struct stat st;
 
-	SAFE(stat("src/d", &st));
+	SAFE(stat(getenv("MIRROR_VIRTIOFS") ? "mnt/d" : "src/d", &st));
 	return st.st_mtim.tv_sec * 1000000000ULL + st.st_mtim.tv_nsec;
 }
 
@@ -236,7 +324,7 @@ static void poller(void)
 		values[i] = bench_ns() - __atomic_load_n(&shared->start, __ATOMIC_SEQ_CST);
 	}
 	end_writer(pid, turn, polls);
-	report("2 s poller", values, polls);
+	report(getenv("MIRROR_VIRTIOFS") ? "guest: 2 s poller" : "2 s poller", values, polls);
 	free(values);
 }
 
@@ -283,6 +371,11 @@ static void test_all(void)
 	bool by_kernel = fan_init(FAN_REMOTE_EVENTS | FAN_DFID_NAME) >= 0;
 	struct mirror m;
 
+	if (getenv("MIRROR_VIRTIOFS")) {
+		guest(runs);
+		tst_res(TPASS, "measured");
+		return;
+	}
 	for (unsigned int run = 0; run < runs; run++) {
 		both(by_kernel ? "local, beside the kernel's" : "local, beside the event queue's",
 		     FAN_MARK_FILESYSTEM, "src", 0);

@@ -40,7 +40,8 @@ struct mirror mirror_start(const char *source, const char *mnt)
 		tst_brk(TBROK, "mkdir: %s", strerror(errno));
 	snprintf(m.mnt, sizeof(m.mnt), "%s", mnt);
 	if (hosts_tag()) {
-		SAFE(mount(hosts_tag(), mnt, "virtiofs", 0, NULL));
+		SAFE(mount(hosts_tag(), mnt, "virtiofs", 0,
+			   getenv("MIRROR_OPTIONS")));
 		return m;
 	}
 	if (!tst_find_program("fanmirror", program, sizeof(program)))

@@ -17,7 +17,7 @@ struct mirror {
  * need be, with cache timeouts of an hour.  TCONF if there is no fanmirror.
  *
  * In a machine whose virtiofs MIRROR_VIRTIOFS=TAG is served by a fanmirror of the
- * host, this is mounted instead. The directory in which it serves source is the
+ * host, this is mounted instead (with MIRROR_OPTIONS, if there are any). The directory in which it serves source is the
  * 9p file system MIRROR_9P=TAG, and the current one until mirror_stop(): changes
  * there are made by a process of the host.
  */
