@@ -12,6 +12,7 @@ WHAT: swap       as Kubernetes does: DIR/..data is a link to a directory with tw
       overwrite  a file is written in place, with the same length
       replace    a file is replaced by rename()
 """
+import errno
 import os
 import shutil
 import sys
@@ -94,10 +95,14 @@ def seen(what, top):
 
 
 def seen_inside(top):
-    """The two halves of one state; nothing if that was removed meanwhile."""
+    """The two halves of one state; nothing if that was removed meanwhile.
+
+    Then the server may say that the name is gone, or that what it led to is (ESTALE)."""
     try:
         data = os.open(os.path.join(top, "..data"), os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ESTALE):
+            raise
         return None
     try:
         return get("a", data), get("b", data)
