@@ -68,41 +68,41 @@ static int parse(const struct fuse_args *all, struct request *request)
 	return ret;
 }
 
-static int do_mount(const struct request *request, const char *mountpoint)
+static int do_mount(const struct request *request, const char *mountpoint, int fd)
 {
 	char data[256];
-	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC), err;
 
-	if (fd < 0)
-		return -errno;
 	snprintf(data, sizeof(data), "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,remote_notify%s",
 		 fd, getuid(), getgid(), request->allow_other ? ",allow_other" : "");
 	if (request->max_read)
 		snprintf(data + strlen(data), sizeof(data) - strlen(data), ",max_read=%u",
 			 request->max_read);
-	if (mount(request->fsname, mountpoint, "fuse.fanmirror", request->flags, data) == 0)
-		return fd;
-	err = errno;
-	close(fd);
-	return -err;
+	return mount(request->fsname, mountpoint, "fuse.fanmirror", request->flags, data) < 0 ? -errno : 0;
 }
 
 int mount_remote_notify(const struct options *options)
 {
 	struct request request = { .flags = MS_NOSUID | MS_NODEV };
-	int fd;
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC), ret;
 
-	if (parse(&options->args, &request) < 0)
-		return -EINVAL;
-	fd = do_mount(&request, options->mountpoint);
+	if (fd < 0) {
+		ret = -errno;
+		fprintf(stderr, "fanmirror: /dev/fuse: %s\n", strerror(-ret));
+		return ret;
+	}
+	ret = parse(&options->args, &request) < 0 ? -ENOMEM :
+		do_mount(&request, options->mountpoint, fd);
 	free(request.fsname);
-	if (fd == -EINVAL)
+	if (ret == 0)
+		return fd;
+	close(fd);
+	if (ret == -EINVAL)
 		fprintf(stderr, "fanmirror: remote_notify: this kernel's FUSE does not know the option\n");
-	else if (fd == -EPERM)
+	else if (ret == -EPERM)
 		fprintf(stderr, "fanmirror: remote_notify: only root can mount with it\n");
-	else if (fd < 0)
-		fprintf(stderr, "fanmirror: %s: %s\n", options->mountpoint, strerror(-fd));
-	return fd;
+	else
+		fprintf(stderr, "fanmirror: %s: %s\n", options->mountpoint, strerror(-ret));
+	return ret;
 }
 
 void unmount_remote_notify(const struct options *options, int fd)
