@@ -27,6 +27,7 @@
 #define BEHIND		64	/* files that are there at a time */
 #define POLL_SECONDS	2
 
+static bool in_guest;
 static unsigned int changes, samples, polls;
 static unsigned int first;	/* no name is used twice: a relay may be late */
 static struct shared {
@@ -40,7 +41,8 @@ static void setup(void)
 	samples = bench_option("BENCH_SAMPLES", 5000);
 	polls = bench_option("BENCH_POLLS", 10);
 	shared = tst_shared(sizeof(*shared));
-	if (getenv("MIRROR_VIRTIOFS"))
+	in_guest = getenv("MIRROR_VIRTIOFS");
+	if (in_guest)
 		return;
 	SAFE(mkdir("src", 0755));
 	SAFE(mount("bench", "src", "tmpfs", 0, "nr_inodes=0"));
@@ -216,6 +218,77 @@ static void both(const char *variant, unsigned int type, const char *path, pid_t
 	fanr_close(h);
 }
 
+/* ---- What people do today ---------------------------------------------- */
+
+static uint64_t change_time(void)
+{
+	struct stat st;
+
+	SAFE(stat(in_guest ? "mnt/d" : "src/d", &st));
+	return st.st_mtim.tv_sec * 1000000000ULL + st.st_mtim.tv_nsec;
+}
+
+/* A change comes at any time between two looks */
+static void poller(void)
+{
+	uint64_t *values = calloc(polls, sizeof(*values)), seen = change_time(), now;
+	pid_t pid;
+	int turn[2];
+
+	if (!values)
+		tst_brk(TBROK, "no memory");
+	pid = start_writer(turn);
+	for (unsigned int i = 0; i < polls; i++) {
+		usleep(1000000 * POLL_SECONDS / polls * i);
+		SAFE(write(turn[1], "", 1));
+		usleep(1000000 * POLL_SECONDS - 1000000 * POLL_SECONDS / polls * i);
+		while ((now = change_time()) == seen)
+			usleep(1000000 * POLL_SECONDS);
+		seen = now;
+		values[i] = bench_ns() - __atomic_load_n(&shared->start, __ATOMIC_SEQ_CST);
+	}
+	end_writer(pid, turn, polls);
+	report(in_guest ? "guest: 2 s poller" : "2 s poller", values, polls);
+	free(values);
+}
+
+/* Touches on the mount what changes behind it */
+static pid_t start_relay(void)
+{
+	char buf[4096], path[NAME_MAX + 8];
+	int fd = SAFE(inotify_init1(IN_CLOEXEC));
+	pid_t pid;
+	ssize_t n;
+
+	SAFE(inotify_add_watch(fd, "src/d", IN_CREATE));
+	pid = tst_fork();
+	if (pid) {
+		close(fd);
+		return pid;
+	}
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		for (char *p = buf; p < buf + n; ) {
+			const struct inotify_event *ev = (void *)p;
+
+			snprintf(path, sizeof(path), "mnt/d/%s", ev->name);
+			utimensat(AT_FDCWD, path, NULL, 0);
+			p += sizeof(*ev) + ev->len;
+		}
+	}
+	_exit(1);
+}
+
+static void relay(void)
+{
+	pid_t pid = start_relay();
+	struct fanr *h = watch(FAN_MARK_INODE, FAN_ATTRIB | FAN_EVENT_ON_CHILD, "mnt/d");
+
+	latency("touch relay", h);
+	fanr_close(h);
+	kill(pid, SIGKILL);
+	tst_reap(pid, 10000);
+}
+
 /* ---- In a guest ---------------------------------------------------------- */
 
 static void latency_inotify(const char *variant, uint32_t mask, bool own)
@@ -263,8 +336,6 @@ static pid_t start_guest_relay(void)
 	_exit(0);
 }
 
-static void poller(void);
-
 static void guest(unsigned int runs)
 {
 	struct mirror m;
@@ -294,84 +365,13 @@ static void guest(unsigned int runs)
 	}
 }
 
-/* ---- What people do today ---------------------------------------------- */
-
-static uint64_t change_time(void)
-{
-	struct stat st;
-
-	SAFE(stat(getenv("MIRROR_VIRTIOFS") ? "mnt/d" : "src/d", &st));
-	return st.st_mtim.tv_sec * 1000000000ULL + st.st_mtim.tv_nsec;
-}
-
-/* A change comes at any time between two looks */
-static void poller(void)
-{
-	uint64_t *values = calloc(polls, sizeof(*values)), seen = change_time(), now;
-	pid_t pid;
-	int turn[2];
-
-	if (!values)
-		tst_brk(TBROK, "no memory");
-	pid = start_writer(turn);
-	for (unsigned int i = 0; i < polls; i++) {
-		usleep(1000000 * POLL_SECONDS / polls * i);
-		SAFE(write(turn[1], "", 1));
-		usleep(1000000 * POLL_SECONDS - 1000000 * POLL_SECONDS / polls * i);
-		while ((now = change_time()) == seen)
-			usleep(1000000 * POLL_SECONDS);
-		seen = now;
-		values[i] = bench_ns() - __atomic_load_n(&shared->start, __ATOMIC_SEQ_CST);
-	}
-	end_writer(pid, turn, polls);
-	report(getenv("MIRROR_VIRTIOFS") ? "guest: 2 s poller" : "2 s poller", values, polls);
-	free(values);
-}
-
-/* Touches on the mount what changes behind it */
-static pid_t start_relay(void)
-{
-	char buf[4096], path[NAME_MAX + 8];
-	int fd = SAFE(inotify_init1(IN_CLOEXEC));
-	pid_t pid;
-	ssize_t n;
-
-	SAFE(inotify_add_watch(fd, "src/d", IN_CREATE));
-	pid = tst_fork();
-	if (pid) {
-		close(fd);
-		return pid;
-	}
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
-		for (char *p = buf; p < buf + n; ) {
-			const struct inotify_event *ev = (void *)p;
-
-			snprintf(path, sizeof(path), "mnt/d/%s", ev->name);
-			utimensat(AT_FDCWD, path, NULL, 0);
-			p += sizeof(*ev) + ev->len;
-		}
-	}
-	_exit(1);
-}
-
-static void relay(void)
-{
-	pid_t pid = start_relay();
-	struct fanr *h = watch(FAN_MARK_INODE, FAN_ATTRIB | FAN_EVENT_ON_CHILD, "mnt/d");
-
-	latency("touch relay", h);
-	fanr_close(h);
-	kill(pid, SIGKILL);
-	tst_reap(pid, 10000);
-}
-
 static void test_all(void)
 {
 	unsigned int runs = bench_option("BENCH_RUNS", 5);
 	bool by_kernel = fan_init(FAN_REMOTE_EVENTS | FAN_DFID_NAME) >= 0;
 	struct mirror m;
 
-	if (getenv("MIRROR_VIRTIOFS")) {
+	if (in_guest) {
 		guest(runs);
 		tst_res(TPASS, "measured");
 		return;

@@ -205,24 +205,6 @@ static void test_answers(void)
 	}
 }
 
-/* What a caller is told of a server's error: no more than is documented */
-static int told(int err)
-{
-	switch (err) {
-	case EACCES: case EPERM: case ENOENT: case ENOMEM: case ENOSPC:
-	case EOPNOTSUPP:
-		return err;
-	case ENOSYS:
-		return EOPNOTSUPP;
-	case ESTALE:
-		return ENOENT;
-	case ENOTCONN: case ECONNABORTED: case ENODEV:
-		return ENOTCONN;
-	default:
-		return EIO;
-	}
-}
-
 static void test_all_errnos(void)
 {
 	static const enum rf_answer kinds[] = { RF_ENTRY_ERROR, RF_ERROR };
@@ -244,7 +226,7 @@ static void test_all_errnos(void)
 			rf_answer(odd, kinds[k], -err);
 			ret = fan_mark(group, ADD | RI, FAN_OPEN, "errnos/file");
 			got = ret ? errno : 0;
-			if (ret && got == told(err) && !fan_fdinfo(group, true, NULL, 0))
+			if (ret && got == rf_told(err) && !fan_fdinfo(group, true, NULL, 0))
 				good++;
 			else
 				tst_res(TFAIL, "server answers %s: %s, %u marks",

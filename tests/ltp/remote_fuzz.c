@@ -472,23 +472,6 @@ static void __attribute__((noreturn)) run_marker(void)
 	}
 }
 
-static int told(int err)
-{
-	switch (err) {
-	case EACCES: case EPERM: case ENOENT: case ENOMEM: case ENOSPC:
-	case EOPNOTSUPP:
-		return err;
-	case ENOSYS:
-		return EOPNOTSUPP;
-	case ESTALE:
-		return ENOENT;
-	case ENOTCONN: case ECONNABORTED: case ENODEV:
-		return ENOTCONN;
-	default:
-		return EIO;
-	}
-}
-
 struct grant {
 	struct fuse_out_header head;
 	struct fanr_wire_grant grant;
@@ -541,12 +524,12 @@ static struct verdict grant_verdict(const struct grant *g, unsigned int len)
 		return v;
 	v.writer = 0;
 	if (g->head.error) {
-		v.user = told(-g->head.error);
+		v.user = rf_told(-g->head.error);
 		v.removal = v.user == EIO;
 	} else if (!(g->grant.flags & ~FANR_WIRE_GRANT_READ) && g->grant.error <= 0 &&
 		   g->grant.error > -512) {
 		v.removal = !g->grant.error;
-		v.user = g->grant.error ? told(-g->grant.error) :
+		v.user = g->grant.error ? rf_told(-g->grant.error) :
 			MARK_MASK & ~g->grant.mask ? EOPNOTSUPP : 0;
 	}
 	return v;

@@ -187,19 +187,7 @@ static void change_names(unsigned int i)
 
 static void change_data(unsigned int i)
 {
-	int fd = open(file_path(i), O_RDWR);
-	char buf[8], *map;
-
-	if (fd < 0)
-		return;
-	(void)!pwrite(fd, "dirty", 5, i % 2 ? 0 : 4096);
-	(void)!pread(fd, buf, sizeof(buf), 0);
-	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map != MAP_FAILED) {
-		map[6] = i;
-		munmap(map, 4096);
-	}
-	close(fd);
+	rf_write_and_map(file_path(i), i);
 }
 
 /* Caches are dropped, and a large part of the memory is wanted */

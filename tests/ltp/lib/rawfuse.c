@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -1367,4 +1368,38 @@ void rf_check(struct rf *rf)
 		  rf->bad_requests ? ": " : "", rf->bad_reason);
 	TST_CHECK(slowest < 1000 * tst_slower(), "slowest notification took %lld ms",
 		  (long long)slowest);
+}
+
+int rf_told(int err)
+{
+	switch (err) {
+	case EACCES: case EPERM: case ENOENT: case ENOMEM: case ENOSPC:
+	case EOPNOTSUPP:
+		return err;
+	case ENOSYS:
+		return EOPNOTSUPP;
+	case ESTALE:
+		return ENOENT;
+	case ENOTCONN: case ECONNABORTED: case ENODEV:
+		return ENOTCONN;
+	default:
+		return EIO;
+	}
+}
+
+void rf_write_and_map(const char *path, unsigned int i)
+{
+	int fd = open(path, O_RDWR);
+	char buf[8], *map;
+
+	if (fd < 0)
+		return;
+	(void)!pwrite(fd, "dirty", 5, i % 2 ? 0 : 4096);
+	(void)!pread(fd, buf, sizeof(buf), 0);
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map != MAP_FAILED) {
+		map[6] = i;
+		munmap(map, 4096);
+	}
+	close(fd);
 }

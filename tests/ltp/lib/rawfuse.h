@@ -160,6 +160,12 @@ int rf_release(struct rf *rf, uint32_t opcode);	/* all of them; 0 or the first -
 void rf_drop_holds(struct rf *rf);
 unsigned int rf_seen(struct rf *rf, uint32_t opcode);
 
+/* What a caller is told of a server's error: no more than is documented */
+int rf_told(int err);
+
+/* Dirties and maps a file through the mount; done over and over, i tells the turn */
+void rf_write_and_map(const char *path, unsigned int i);
+
 /* The watches that the server holds; the whole superblock: id 0 */
 uint64_t rf_watch_mask(struct rf *rf, uint64_t id);
 bool rf_wait_watch(struct rf *rf, uint64_t id, uint64_t mask);
