@@ -54,20 +54,6 @@ static int option(void *data, const char *arg, int key, struct fuse_args *args)
 	return 1;
 }
 
-/* The arguments are those that libfuse gets as well */
-static int parse(const struct fuse_args *all, struct request *request)
-{
-	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-	int ret = 0;
-
-	for (int i = 0; ret == 0 && i < all->argc; i++)
-		ret = fuse_opt_add_arg(&args, all->argv[i]);
-	if (ret == 0)
-		ret = fuse_opt_parse(&args, request, table, option);
-	fuse_opt_free_args(&args);
-	return ret;
-}
-
 static int do_mount(const struct request *request, const char *mountpoint, int fd)
 {
 	char data[256];
@@ -80,7 +66,7 @@ static int do_mount(const struct request *request, const char *mountpoint, int f
 	return mount(request->fsname, mountpoint, "fuse.fanmirror", request->flags, data) < 0 ? -errno : 0;
 }
 
-int mount_remote_notify(const struct options *options)
+int mount_remote_notify(struct options *options)
 {
 	struct request request = { .flags = MS_NOSUID | MS_NODEV };
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC), ret;
@@ -90,7 +76,7 @@ int mount_remote_notify(const struct options *options)
 		fprintf(stderr, "fanmirror: /dev/fuse: %s\n", strerror(-ret));
 		return ret;
 	}
-	ret = parse(&options->args, &request) < 0 ? -ENOMEM :
+	ret = fuse_opt_parse(&options->args, &request, table, option) < 0 ? -ENOMEM :
 		do_mount(&request, options->mountpoint, fd);
 	free(request.fsname);
 	if (ret == 0)

@@ -121,14 +121,14 @@ static int use_own_mount(struct mirror *m)
 
 static int open_session(struct mirror *m)
 {
-	char name[] = "fanmirror", *argv[] = { name, NULL };
-	struct fuse_args no_args = FUSE_ARGS_INIT(1, argv);
-	int ret;
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	int ret = 0;
 
-	/* libfuse says itself what is wrong */
-	m->session = fuse_session_new(m->vhost ? &no_args : &m->options->args,
-				      &mirror_ops, sizeof(mirror_ops), m);
-	fuse_opt_free_args(&no_args);
+	/* A copy: libfuse takes out what it knows, and says itself what is wrong */
+	for (int i = 0; ret == 0 && i < m->options->args.argc; i++)
+		ret = fuse_opt_add_arg(&args, m->options->args.argv[i]);
+	m->session = ret ? NULL : fuse_session_new(&args, &mirror_ops, sizeof(mirror_ops), m);
+	fuse_opt_free_args(&args);
 	if (!m->session)
 		return -EINVAL;
 	if (m->vhost)
