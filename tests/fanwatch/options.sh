@@ -183,6 +183,46 @@ test_overflow_policies() {
 	expect 'exit: a message' says 'fanwatch: events were lost'
 }
 
+# What the lines say came and went, from what was there: without '.', sorted
+replayed() {	# DIRECTORY FILE-OF-NAMES-BEFORE
+	python3 - "$dir/out" "$1" "$2" <<'END'
+import json, sys
+names = set(open(sys.argv[3]).read().split())
+for line in open(sys.argv[1]):
+    event = json.loads(line)
+    if event["type"] not in ("event", "synthetic") or not event["path"].startswith(sys.argv[2] + "/"):
+        continue
+    name = event["path"][len(sys.argv[2]) + 1:]
+    if "DELETE" in event["events"]:
+        names.discard(name)
+    if "CREATE" in event["events"]:
+        names.add(name)
+print("\n".join(sorted(names)))
+END
+}
+
+# C5: after the loss the lines together make what is there
+test_remote_overflow_and_rescan() {
+	local limit
+
+	limit=$(queue_limit) || return
+	start_mirror || return
+	mkdir t/d/dir
+	(cd t/d && touch old-{1..20} dir/old && find . -mindepth 1 -printf '%P\n' >"$dir/before")
+	start -r --json -e create,delete --on-overflow=rescan mirror/d
+	kill -STOP "$watcher"
+	(cd t/d && seq 1 $((limit + 500)) | xargs touch -- && rm old-{1..10} && mkdir new && touch new/file && rm -r dir)
+	kill -CONT "$watcher"
+	expect 'C5: lost remote events are told' until_true 60 printed '"type":"overflow"'
+	sync_with_label t/d/end mirror/d/end
+	finish
+	replayed mirror/d "$dir/before" >"$dir/replayed"
+	(cd mirror/d && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort) >"$dir/truth"
+	expect 'C5: what is told makes what is there' cmp "$dir/replayed" "$dir/truth"
+	expect 'C5: a part of it by the rescan' grep -q '"synthetic"' "$dir/out"
+	stop_mirror
+}
+
 # What was told before is not told again, and renamed trees are known
 test_rescan_keeps_up() {
 	local limit

@@ -2,7 +2,8 @@
 /*
  * Marks come and go, groups are closed, names change on both sides, inodes are
  * evicted and file systems unmounted while the server writes events: nobody
- * hangs, no event is malformed, and afterwards an event arrives as ever.
+ * hangs, no event is malformed, and afterwards an event arrives as ever.  So it is
+ * while a processor is taken away and given back.
  */
 #include "fan.h"
 #include "rawfuse.h"
@@ -139,6 +140,17 @@ static void change_data(unsigned int i)
 	rf_write_and_map("mnt/dir/file", i);
 }
 
+#define PROCESSOR	"/sys/devices/system/cpu/cpu1/online"
+
+/* That takes its time: the others need not wait for as many of these */
+static void unplug_processor(unsigned int i)
+{
+	if (i % 10 == 0)
+		tst_write_file(PROCESSOR, i % 20 ? "1" : "0");
+	else
+		usleep(1000);
+}
+
 static const struct race {
 	const char *name;
 	void (*work[WORKERS])(unsigned int);
@@ -151,6 +163,8 @@ static const struct race {
 	  read_all } },
 	{ "inodes are evicted", { send_events, send_names, drop_caches, change_data,
 	  change_names, add_and_remove } },
+	{ "E9: processors come and go", { unplug_processor, send_events, send_names,
+	  add_and_remove, open_and_close, read_all } },
 };
 
 static pid_t start_worker(const struct race *race, unsigned int n)
@@ -200,6 +214,10 @@ static void test_race(unsigned int r)
 	pid_t pids[WORKERS];
 	unsigned int n = 0;
 
+	if (race->work[0] == unplug_processor && access(PROCESSOR, W_OK)) {
+		tst_res(TCONF, "%s: no second processor", race->name);
+		return;
+	}
 	memset(shared, 0, sizeof(*shared));
 	for (; n < WORKERS && race->work[n]; n++)
 		pids[n] = start_worker(race, n);
@@ -213,6 +231,8 @@ static void test_race(unsigned int r)
 			tst_res(TFAIL, "%s: worker %u: %d, state %c", race->name, i,
 				status, tst_state(pids[i]));
 	}
+	if (race->work[0] == unplug_processor)
+		tst_write_file(PROCESSOR, "1");
 	check_after(race->name);
 }
 
