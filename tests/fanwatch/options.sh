@@ -219,7 +219,7 @@ test_remote_overflow_and_rescan() {
 	replayed mirror/d "$dir/before" >"$dir/replayed"
 	(cd mirror/d && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort) >"$dir/truth"
 	expect 'C5: what is told makes what is there' cmp "$dir/replayed" "$dir/truth"
-	expect 'C5: a part of it by the rescan' grep -q '"synthetic"' "$dir/out"
+	expect 'C5: a part of it by the rescan' grep -q '"synthetic".*"DELETE".*old-' "$dir/out"
 	stop_mirror
 }
 
