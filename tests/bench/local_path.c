@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What local operations cost on a tmpfs, with local marks and without: run under
- * the patched kernel and under the same without the series, in a machine that
+ * What local operations cost on a tmpfs, with local marks and without, and these
+ * marks themselves: run under the patched kernel and under the same without the series, in a machine that
  * counts instructions.
  */
 #include "bench.h"
@@ -120,11 +120,11 @@ static const struct {
 	{ "fanotify filesystem", filesystem_mark },
 };
 
-static void drain(int group)
+static void drain(int from)
 {
 	static char buf[1 << 16];
 
-	while (group >= 0 && read(group, buf, sizeof(buf)) > 0)
+	while (from >= 0 && read(from, buf, sizeof(buf)) > 0)
 		;
 }
 
@@ -139,7 +139,7 @@ static void setup(void)
 
 static void measure(unsigned int mark)
 {
-	int group = marks[mark].set();
+	int watching = marks[mark].set();
 
 	for (unsigned int op = 0; op < ARRAY_SIZE(ops); op++) {
 		char variant[64];
@@ -150,19 +150,51 @@ static void measure(unsigned int mark)
 		snprintf(variant, sizeof(variant), "%s, %s", ops[op].name, marks[mark].name);
 		bench_value("local path", variant, kernel, "instructions",
 			    (double)(bench_ns() - start) / COUNT);
-		drain(group);
+		drain(watching);
 	}
-	if (group >= 0)
-		close(group);
+	if (watching >= 0)
+		close(watching);
+}
+
+/* ---- The marks themselves ---------------------------------------------- */
+
+static int group;
+
+static void do_inotify_watch(void)
+{
+	SAFE(inotify_rm_watch(group, SAFE(inotify_add_watch(group, "d/file", IN_MODIFY))));
+	drain(group);		/* IN_IGNORED */
+}
+
+static void do_fanotify_mark(void)
+{
+	fan_add(group, FAN_MARK_INODE, FAN_MODIFY, "d/file");
+	fan_remove(group, FAN_MARK_INODE, FAN_MODIFY, "d/file");
+}
+
+static void measure_marking(const char *variant, int new_group, void (*run)(void))
+{
+	uint64_t start;
+
+	group = new_group;
+	run();
+	start = bench_ns();
+	for (unsigned int i = 0; i < COUNT; i++)
+		run();
+	bench_value("local mark", variant, kernel, "instructions", (double)(bench_ns() - start) / COUNT);
+	close(group);
 }
 
 static void test_all(void)
 {
 	unsigned int runs = bench_option("BENCH_RUNS", 5);
 
-	for (unsigned int run = 0; run < runs; run++)
+	for (unsigned int run = 0; run < runs; run++) {
 		for (unsigned int mark = 0; mark < ARRAY_SIZE(marks); mark++)
 			measure(mark);
+		measure_marking("inotify", SAFE(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)), do_inotify_watch);
+		measure_marking("fanotify", fan_open(FAN_DFID_NAME), do_fanotify_mark);
+	}
 	tst_res(TPASS, "measured");
 }
 
