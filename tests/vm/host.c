@@ -309,8 +309,9 @@ static void qemu_args(const struct options *o, struct args *a, const int fds[3])
 	}
 	arg(a, "-cpu");
 	arg(a, "%s", o->kvm ? "host" : "max,la57=off");
+	/* In sockets of their own: the firmware's table, all that a kernel without ACPI has, counts these */
 	arg(a, "-smp");
-	arg(a, "%s", o->cpus);
+	arg(a, "%s,sockets=%s,cores=1,threads=1", o->cpus, o->cpus);
 	arg(a, "-m");
 	arg(a, "%s", o->memory);
 	arg(a, "-kernel");
