@@ -48,11 +48,19 @@ struct fanr_queue_flush {
 	uint32_t padding;
 };
 
+/* FANR_QUEUE_SOCKET: of a group's descriptor */
+struct fanr_queue_socket {
+	char name[32];		/* in the abstract namespace: what follows the NUL */
+};
+
 #define FANR_QUEUE_INFO		_IOR(0xfa, 1, struct fanr_queue_info)
 #define FANR_QUEUE_MARK		_IOW(0xfa, 2, struct fanr_queue_mark)
 #define FANR_QUEUE_FLUSH	_IOW(0xfa, 3, struct fanr_queue_flush)
 /* Of a group's descriptor: reads of it that wait are answered now */
 #define FANR_QUEUE_WAKE		_IO(0xfa, 4)
+/* Of a group's descriptor: where to connect, and that the token was sent there */
+#define FANR_QUEUE_SOCKET	_IOR(0xfa, 5, struct fanr_queue_socket)
+#define FANR_QUEUE_ATTACH	_IO(0xfa, 6)
 
 /*
  * What a read gives is the body of a FUSE_NOTIFY_FSNOTIFY message (wire.h), with
@@ -64,5 +72,6 @@ struct fanr_queue_flush {
 static_assert(sizeof(struct fanr_queue_info) == 32, "wire");
 static_assert(sizeof(struct fanr_queue_mark) == 32, "wire");
 static_assert(sizeof(struct fanr_queue_flush) == 8, "wire");
+static_assert(sizeof(struct fanr_queue_socket) == 32, "wire");
 
 #endif /* FANR_QUEUE_H */

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "fanotify-remote-server.h"
 #include "queue.h"
@@ -208,25 +211,32 @@ struct got {
 
 static struct got got[16];
 
-static unsigned int parse(const struct fuse_out_header *out, uint32_t *flags)
+static unsigned int parse_message(const unsigned char *at, size_t len, uint32_t *flags)
 {
-	const unsigned char *at = (const unsigned char *)(out + 1);
+	const unsigned char *end = at + len;
 	struct fanr_wire_notify notify;
 
 	memcpy(&notify, at, sizeof(notify));
 	at += sizeof(notify);
 	*flags = notify.flags;
-	ck_assert_uint_le(notify.count, 16);
 	memset(got, 0, sizeof(got));
-	for (uint32_t i = 0; i < notify.count; i++) {
+	/* Those that have no place of their own go through the last one */
+	for (uint32_t n = 0; n < notify.count; n++) {
+		unsigned int i = n < 16 ? n : 15;
+
 		memcpy(&got[i].wire, at, sizeof(got[i].wire));
 		memcpy(got[i].name, at + sizeof(got[i].wire), got[i].wire.namelen);
 		memcpy(got[i].name2, at + sizeof(got[i].wire) + got[i].wire.namelen,
 		       got[i].wire.name2len);
 		at += got[i].wire.len;
 	}
-	ck_assert_ptr_eq(at, (const unsigned char *)out + out->len);
+	ck_assert_ptr_eq(at, end);
 	return notify.count;
+}
+
+static unsigned int parse(const struct fuse_out_header *out, uint32_t *flags)
+{
+	return parse_message((const unsigned char *)(out + 1), out->len - sizeof(*out), flags);
 }
 
 /* All that is queued must be one message of `count` records */
@@ -810,6 +820,256 @@ START_TEST(a_poller_is_woken_once)
 }
 END_TEST
 
+/* ---- its socket */
+
+static struct fanr_queue_socket address_of(uint64_t fh)
+{
+	struct fanr_queue_socket address;
+	const unsigned char *answer;
+
+	answer = answered(ioctl_request(QUEUE_NODE, fh, FANR_QUEUE_SOCKET, NULL, 0,
+					sizeof(address)), 0,
+			  sizeof(struct fuse_ioctl_out) + sizeof(address));
+	memcpy(&address, answer + sizeof(struct fuse_ioctl_out), sizeof(address));
+	return address;
+}
+
+/* A connection on which so much was sent */
+static int connection(uint64_t fh, const void *data, size_t len)
+{
+	struct fanr_queue_socket address = address_of(fh);
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	memcpy(un.sun_path + 1, address.name, sizeof(address.name));
+	ck_assert_int_eq(connect(fd, (void *)&un, offsetof(struct sockaddr_un, sun_path) + 1 +
+						  sizeof(address.name)), 0);
+	ck_assert_int_eq(send(fd, data, len, 0), len);
+	return fd;
+}
+
+static int attach_request(uint64_t fh)
+{
+	ck_assert_int_eq(ioctl_request(QUEUE_NODE, fh, FANR_QUEUE_ATTACH, NULL, 0, 0), 1);
+	return last()->error;
+}
+
+static int attached(uint64_t fh)
+{
+	int fd = connection(fh, info_of(fh).token, FANR_QUEUE_TOKEN);
+
+	ck_assert_int_eq(attach_request(fh), 0);
+	drop_messages();
+	return fd;
+}
+
+static void receive(int fd, unsigned int count, uint32_t flags)
+{
+	unsigned char data[65536];
+	ssize_t n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
+	uint32_t told;
+
+	ck_assert_int_gt(n, 0);
+	ck_assert_uint_eq(parse_message(data, n, &told), count);
+	ck_assert_uint_eq(told, flags);
+}
+
+static void receive_nothing(int fd)
+{
+	char c;
+
+	ck_assert_int_eq(recv(fd, &c, 1, MSG_DONTWAIT), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+}
+
+static void receive_end(int fd)
+{
+	char c;
+
+	ck_assert_int_eq(recv(fd, &c, 1, MSG_DONTWAIT), 0);
+	close(fd);
+}
+
+START_TEST(a_socket_takes_the_place_of_poll_and_read)
+{
+	uint64_t group = open_group();
+	int fd = attached(group);
+
+	add(group, 7, FAN_MODIFY);
+	ck_assert_uint_eq(poll_request(group, 99), 0);
+	drop_messages();
+	SEND(.mask = FAN_MODIFY, .nodeid = 7);
+	SEND(.mask = FAN_MODIFY, .nodeid = 8);
+	receive(fd, 1, 0);
+	receive_nothing(fd);
+	/* No poller is woken, and a read would overtake what was sent */
+	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(poll_request(group, 99), 0);
+	answered(read_request(group, 65536, O_NONBLOCK), -EBUSY, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(what_was_queued_before_comes_first)
+{
+	uint64_t group = open_group();
+	int fd;
+
+	add(group, 7, FAN_MODIFY);
+	SEND(.mask = FAN_MODIFY, .nodeid = 7);
+	SEND(.mask = FAN_MODIFY, .nodeid = 7);
+	fd = attached(group);
+	receive(fd, 2, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_connection_needs_the_token_of_its_group)
+{
+	uint64_t group = open_group(), other = open_group();
+	unsigned char token[FANR_QUEUE_TOKEN + 1] = { 0 };
+	int wrong, short_of_it, too_long, others, ours, second;
+
+	wrong = connection(group, token, FANR_QUEUE_TOKEN);
+	memcpy(token, info_of(group).token, FANR_QUEUE_TOKEN);
+	short_of_it = connection(group, token, FANR_QUEUE_TOKEN - 1);
+	too_long = connection(group, token, FANR_QUEUE_TOKEN + 1);
+	ck_assert_int_eq(attach_request(group), -ENOENT);
+	receive_end(wrong);
+	receive_end(short_of_it);
+	receive_end(too_long);
+
+	/* Somebody else's may come again */
+	others = connection(group, info_of(other).token, FANR_QUEUE_TOKEN);
+	ours = connection(group, token, FANR_QUEUE_TOKEN);
+	ck_assert_int_eq(attach_request(group), 0);
+	receive_end(others);
+	add(group, 7, FAN_MODIFY);
+	SEND(.mask = FAN_MODIFY, .nodeid = 7);
+	receive(ours, 1, 0);
+
+	second = connection(group, token, FANR_QUEUE_TOKEN);
+	ck_assert_int_eq(attach_request(group), -EBUSY);
+	ck_assert_int_eq(attach_request(12345), -EBADF);
+	close(second);
+	close(ours);
+}
+END_TEST
+
+START_TEST(no_socket_overtakes_a_waiting_read)
+{
+	uint64_t group = open_group();
+	int fd = connection(group, info_of(group).token, FANR_QUEUE_TOKEN);
+
+	ck_assert_int_eq(read_request(group, 65536, 0), 1);
+	ck_assert_int_eq(attach_request(group), -EBUSY);
+	close(fd);
+}
+END_TEST
+
+/* Messages with MODIFY of 7 in the socket, which must be at its end then */
+static unsigned int receive_all(int fd, uint32_t *overflows)
+{
+	unsigned char data[65536];
+	unsigned int count = 0;
+	uint32_t flags;
+	ssize_t n;
+
+	while ((n = recv(fd, data, sizeof(data), MSG_DONTWAIT)) > 0) {
+		ck_assert_uint_eq(*overflows, 0);
+		count += parse_message(data, n, &flags);
+		*overflows += flags;
+	}
+	return count;
+}
+
+START_TEST(a_full_socket_ends_and_the_rest_follows)
+{
+	const struct fanr_server_options options = { .fd = -1, .max_group_events = 3 };
+	unsigned int sent, seen;
+	uint32_t overflows = 0;
+	uint64_t group;
+	int fd;
+
+	stop();
+	start_with(&options);
+	group = open_group();
+	fd = attached(group);
+	add(group, 7, FAN_MODIFY);
+	for (sent = 0; sent < 10000; sent++)
+		SEND(.mask = FAN_MODIFY, .nodeid = 7);
+	seen = receive_all(fd, &overflows);
+	ck_assert_uint_eq(overflows, 0);
+	ck_assert_uint_gt(seen, 3);
+	ck_assert_uint_lt(seen, 9000);
+	receive_end(fd);
+
+	/* The three that the queue holds, and that there were more */
+	fd = attached(group);
+	ck_assert_uint_eq(receive_all(fd, &overflows), 3);
+	ck_assert_uint_eq(overflows, 1);
+	SEND(.mask = FAN_MODIFY, .nodeid = 7);
+	receive(fd, 1, 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(attaching_tells_of_what_does_not_fit_either)
+{
+	uint64_t group = open_group();
+	uint32_t overflows = 0;
+	unsigned int seen;
+	int fd;
+
+	add(group, 7, FAN_MODIFY);
+	for (int i = 0; i < 10000; i++)
+		SEND(.mask = FAN_MODIFY, .nodeid = 7);
+	/* It is attached, and at its end already */
+	for (seen = 0; seen < 10000; close(fd)) {
+		fd = attached(group);
+		seen += receive_all(fd, &overflows);
+	}
+	ck_assert_uint_eq(seen, 10000);
+	ck_assert_uint_eq(overflows, 0);
+}
+END_TEST
+
+START_TEST(a_closed_socket_gives_reading_back)
+{
+	uint64_t group = open_group();
+
+	close(attached(group));
+	add(group, 7, FAN_MODIFY);
+	SEND(.mask = FAN_MODIFY, .nodeid = 7);
+	ck_assert_uint_eq(poll_request(group, 99), POLLIN | POLLRDNORM);
+	must_read(group, 1);
+}
+END_TEST
+
+START_TEST(a_socket_ends_with_its_group)
+{
+	struct fuse_release_in arg = { .fh = open_group() };
+	int fd = attached(arg.fh);
+
+	answered(request(FUSE_RELEASE, QUEUE_NODE, &arg, sizeof(arg)), 0, 0);
+	receive_end(fd);
+}
+END_TEST
+
+START_TEST(other_machines_have_no_socket)
+{
+	const struct fanr_server_options options = { .fd = -1, .no_notifications = 1 };
+	uint64_t group;
+
+	stop();
+	start_with(&options);
+	group = open_group();
+	answered(ioctl_request(QUEUE_NODE, group, FANR_QUEUE_SOCKET, NULL, 0,
+			       sizeof(struct fanr_queue_socket)), -ENOTTY, 0);
+	ck_assert_int_eq(attach_request(group), -ENOENT);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("event queue");
@@ -856,6 +1116,19 @@ static Suite *suite(void)
 	tcase_add_test(t, what_a_vanished_reader_would_have_got_is_kept);
 	tcase_add_test(t, readers_at_a_time_are_bounded);
 	tcase_add_test(t, a_poller_is_woken_once);
+	suite_add_tcase(s, t);
+
+	t = tcase_create("socket");
+	tcase_add_checked_fixture(t, start, stop);
+	tcase_add_test(t, a_socket_takes_the_place_of_poll_and_read);
+	tcase_add_test(t, what_was_queued_before_comes_first);
+	tcase_add_test(t, a_connection_needs_the_token_of_its_group);
+	tcase_add_test(t, no_socket_overtakes_a_waiting_read);
+	tcase_add_test(t, a_full_socket_ends_and_the_rest_follows);
+	tcase_add_test(t, attaching_tells_of_what_does_not_fit_either);
+	tcase_add_test(t, a_closed_socket_gives_reading_back);
+	tcase_add_test(t, a_socket_ends_with_its_group);
+	tcase_add_test(t, other_machines_have_no_socket);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -61,6 +61,7 @@ struct fanr {
 	uint32_t reading;	/* the group whose records are in the buffer */
 	struct fanr_link *links;
 	struct fanr_link *reading_link;	/* the one that was read last */
+	bool had_record;	/* since there was none for fanr_next() */
 	struct fanr_cursor cursor;
 	bool no_fanotify;	/* this process may not use it, or the kernel has none */
 	int wd;			/* of the inotify mark that was added last; 0: none */

@@ -122,6 +122,10 @@ static int refill(struct fanr *h)
 		ret = refill_from_groups(h);
 	if (!ret && !links_first)
 		ret = refill_from_links(h);
+	/* Woken for nothing: a server may be gone */
+	if (!ret && !h->had_record && h->links && fanr_links_check(h))
+		ret = refill_from_links(h);
+	h->had_record = ret > 0;
 	return ret;
 }
 

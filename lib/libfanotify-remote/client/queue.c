@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "handle.h"
+#include "socket.h"
 #include "waiter.h"
 #include "../wire.h"
 
@@ -93,9 +94,11 @@ static void close_link(struct fanr_link *link)
 {
 	fanr_waiter_free(link->waiter);
 	link->waiter = NULL;
+	if (link->socket >= 0)
+		close(link->socket);
 	if (link->fd >= 0)
 		close(link->fd);
-	link->fd = -1;
+	link->fd = link->socket = -1;
 }
 
 void fanr_links_free(struct fanr *h)
@@ -111,19 +114,41 @@ void fanr_links_free(struct fanr *h)
 
 static int messages_of(const struct fanr_link *link)
 {
+	if (link->socket >= 0)
+		return link->socket;
 	return link->waiter ? fanr_waiter_fd(link->waiter) : link->fd;
+}
+
+/* What is told of the group's own descriptor concerns the connection */
+static int poll_link(struct fanr *h, struct fanr_link *link, int how, int fd, uint32_t events)
+{
+	struct epoll_event poll = { .events = events, .data.ptr = fd == link->fd ? link : NULL };
+
+	return epoll_ctl(h->epoll_fd, how, fd, &poll) ? -errno : 0;
+}
+
+/*
+ * By a socket if there is one.  The connection may end while the server lives: that
+ * the kernel tells by the group's descriptor.
+ */
+static int attach_link(struct fanr *h, struct fanr_link *link, int how)
+{
+	link->socket = fanr_socket_open(link->fd, link->token);
+	if (link->socket >= 0 && poll_link(h, link, EPOLL_CTL_ADD, link->socket, EPOLLIN)) {
+		close(link->socket);
+		link->socket = -1;
+	}
+	return poll_link(h, link, how, link->fd, link->socket < 0 ? EPOLLIN : 0);
 }
 
 static int watch_link(struct fanr *h, struct fanr_link *link, const struct fanr_queue_info *info)
 {
-	struct epoll_event poll = { .events = EPOLLIN };
-	int ret = 0;
+	int ret;
 
-	if (info->flags & FANR_QUEUE_NO_POLL)
-		ret = fanr_waiter_new(link->fd, &link->waiter);
-	if (!ret && epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, messages_of(link), &poll))
-		ret = -errno;
-	return ret;
+	if (!(info->flags & FANR_QUEUE_NO_POLL))
+		return attach_link(h, link, EPOLL_CTL_ADD);
+	ret = fanr_waiter_new(link->fd, &link->waiter);
+	return ret ? ret : poll_link(h, link, EPOLL_CTL_ADD, messages_of(link), EPOLLIN);
 }
 
 static int new_link(struct fanr *h, int object, dev_t dev, struct fanr_link **result)
@@ -136,6 +161,7 @@ static int new_link(struct fanr *h, int object, dev_t dev, struct fanr_link **re
 	if (!link)
 		return -ENOMEM;
 	link->dev = dev;
+	link->socket = -1;
 	link->fd = open_queue(object, &info);
 	ret = link->fd < 0 ? link->fd : 0;
 	if (!ret && fstatfs(object, &fs))
@@ -312,16 +338,29 @@ static int decode_message(struct fanr *h)
 	return 1;
 }
 
+static ssize_t read_message(struct fanr *h, const struct fanr_link *link)
+{
+	ssize_t n;
+
+	do {
+		n = read(messages_of(link), h->buffer, FANR_BUFFER_SIZE);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
 int fanr_link_read(struct fanr *h, struct fanr_link *link)
 {
 	ssize_t n;
 
 	if (link->fd < 0)
 		return 0;
-	do {
-		n = read(messages_of(link), h->buffer, FANR_BUFFER_SIZE);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == ENOMEM))
+	n = read_message(h, link);
+	/* It was full, and what had no room in it comes now; or the server is gone */
+	if (!n && link->socket >= 0) {
+		close(link->socket);
+		n = attach_link(h, link, EPOLL_CTL_MOD) ? 0 : read_message(h, link);
+	}
+	if (n < 0 && (errno == EAGAIN || errno == ENOMEM) && !link->dead)
 		return 0;
 	h->cursor = (struct fanr_cursor){ .link = link, .lost = n <= 0 };
 	h->pos = 0;
@@ -331,6 +370,20 @@ int fanr_link_read(struct fanr *h, struct fanr_link *link)
 	/* No event will come any more; closing takes it out of the epoll set */
 	close_link(link);
 	return 1;
+}
+
+int fanr_links_check(struct fanr *h)
+{
+	struct epoll_event ready[8];
+	int n = epoll_wait(h->epoll_fd, ready, sizeof(ready) / sizeof(ready[0]), 0), found = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (!ready[i].data.ptr || !(ready[i].events & (EPOLLERR | EPOLLHUP)))
+			continue;
+		((struct fanr_link *)ready[i].data.ptr)->dead = true;
+		found = 1;
+	}
+	return found;
 }
 
 static void overflow_event(const struct fanr_link *link, struct fanr_event *ev)

@@ -26,6 +26,8 @@ struct fanr_link {
 	dev_t dev;
 	int fd;				/* -1: the server is gone */
 	struct fanr_waiter *waiter;	/* NULL: .fd can be polled */
+	bool dead;			/* the connection is, though the socket may not be */
+	int socket;			/* messages come by this; -1: by the waiter or .fd */
 	uint32_t source;		/* of the FIDs there */
 	int32_t fsid[2];
 	uint8_t token[FANR_QUEUE_TOKEN];
@@ -62,6 +64,12 @@ int fanr_link_flush(struct fanr *h, unsigned int flags);
 
 /* Reads a message into the buffer if there is one: 1, 0 */
 int fanr_link_read(struct fanr *h, struct fanr_link *link);
+
+/*
+ * What fanr_fd() may be readable for without a message: finds servers that are
+ * gone.  1 if there are any: fanr_link_read() says so.
+ */
+int fanr_links_check(struct fanr *h);
 
 /* The next event of the buffer; 1, 0 at its end, -EBADMSG */
 int fanr_link_next(struct fanr *h, struct fanr_event *ev);

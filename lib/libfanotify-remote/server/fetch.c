@@ -88,9 +88,7 @@ void fanr_fetch_set_timer(struct fanr_server *server)
 static int reply(struct fanr_server *server, const struct fanr_fetch *fetch, int error,
 		 const struct fanr_view *view)
 {
-	struct fanr_wire_notify notify = {
-		.count = view->count, .flags = view->overflow ? FANR_WIRE_NOTIFY_OVERFLOW : 0,
-	};
+	struct fanr_wire_notify notify = fanr_group_notify(view);
 	struct fuse_out_header out = { .error = error, .unique = fetch->unique };
 	struct iovec iov[3] = {
 		{ &out, sizeof(out) }, { &notify, sizeof(notify) },

@@ -129,7 +129,7 @@ static void sleep_again(struct fanr_server *server)
 FANR_EXPORT
 int fanr_server_flush(struct fanr_server *server)
 {
-	int messages = 0;
+	int messages = 0, queues;
 	int ret = 0;
 
 	pthread_mutex_lock(&server->sending);
@@ -139,7 +139,11 @@ int fanr_server_flush(struct fanr_server *server)
 	else
 		while ((ret = flush_one(server)) > 0)
 			messages++;
-	fanr_queuefile_flush(server);
+	queues = fanr_queuefile_flush(server);
+	if (queues < 0 && ret >= 0) {
+		fanr_server_wake(server);
+		ret = queues;
+	}
 	pthread_mutex_unlock(&server->sending);
 	fanr_fetch_set_timer(server);
 	return ret < 0 ? ret : messages;

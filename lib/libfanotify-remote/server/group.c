@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "group.h"
 
@@ -53,6 +54,7 @@ int fanr_group_new(struct fanr_server *server, uint32_t uid, struct fanr_group *
 	ret = -EIO;
 	if (getrandom(group->token, sizeof(group->token), 0) != sizeof(group->token))
 		goto out_group;
+	group->socket = -1;
 	group->id = ++server->last_group;
 	group->user = user;
 	group->queue.max_events = server->max_group_events;
@@ -80,6 +82,8 @@ void fanr_group_free(struct fanr_server *server, struct fanr_group *group)
 	group->user->groups--;
 	user_put(server, group->user);
 	fanr_queue_free(&group->queue);
+	if (group->socket >= 0)
+		close(group->socket);
 	free(group);
 }
 
@@ -126,6 +130,13 @@ struct fanr_group *fanr_group_by_token(struct fanr_server *server, const unsigne
 
 bool fanr_group_is_due(const struct fanr_group *group)
 {
-	return (group->nreaders || group->polled) &&
+	return (group->nreaders || group->polled) && group->socket < 0 &&
 	       (group->queue.overflow || group->queue.head);
+}
+
+struct fanr_wire_notify fanr_group_notify(const struct fanr_view *view)
+{
+	return (struct fanr_wire_notify){
+		.count = view->count, .flags = view->overflow ? FANR_WIRE_NOTIFY_OVERFLOW : 0,
+	};
 }

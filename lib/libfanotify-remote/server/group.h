@@ -7,7 +7,6 @@
 #define FANR_SERVER_GROUP_H
 
 #include "internal.h"
-#include "queue.h"
 
 /* The queue file's own; nodeids of servers are smaller */
 #define FANR_QUEUE_NODEID	UINT64_C(0xfffffffffffffffe)
@@ -70,6 +69,7 @@ struct fanr_group {
 	struct fanr_match match;
 	struct fanr_reader readers[FANR_READERS_MAX];	/* in order */
 	unsigned int nreaders;
+	int socket;			/* takes what is queued instead of readers, or -1 */
 	bool polled;			/* somebody wants to hear about ... */
 	uint64_t poll_handle;		/* ... what the kernel knows by this */
 };
@@ -110,11 +110,27 @@ bool fanr_groups_deliver(struct fanr_server *server, const struct fanr_server_ev
 void fanr_groups_ignored(struct fanr_server *server, const struct fanr_watch *watch);
 void fanr_groups_lost(struct fanr_server *server);
 
+/* What comes next in a queue, as a message without its records */
+struct fanr_wire_notify fanr_group_notify(const struct fanr_view *view);
+
+/*
+ * socket.c: a group's messages through a socket.  All under .sending and without
+ * .lock.
+ */
+int fanr_socket_address(struct fanr_server *server, struct fanr_queue_socket *address);
+/* The connection that has sent the group's token is its socket from now on */
+int fanr_socket_attach(struct fanr_server *server, struct fanr_group *group);
+/* Send what is queued; without room the socket ends.  -EAGAIN: memory is short. */
+int fanr_socket_flush(struct fanr_server *server, struct fanr_group *group);
+
 /* queuefile.c: see fanr_server_handle() */
 bool fanr_queuefile_wants(const void *data, size_t len);
 int fanr_queuefile_handle(struct fanr_server *server, void *channel, void *data, size_t len);
-/* Answer the readers for whom something is queued; under .sending */
-void fanr_queuefile_flush(struct fanr_server *server);
+/*
+ * Answer the readers for whom something is queued; under .sending.  0, or -EAGAIN:
+ * again after a moment.
+ */
+int fanr_queuefile_flush(struct fanr_server *server);
 /* Answer all of them; under .sending */
 void fanr_queuefile_cancel(struct fanr_server *server);
 

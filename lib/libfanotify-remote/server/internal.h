@@ -7,6 +7,7 @@
 #include <sys/fanotify.h>
 
 #include "fanotify-remote-server.h"
+#include "queue.h"
 #include "wire.h"
 
 #define FANR_EXPORT __attribute__((visibility("default")))
@@ -131,6 +132,8 @@ struct fanr_server {
 	struct fanr_server_stats stats;
 	bool gone;
 	struct fanr_group *groups;	/* and changed under .sending, too */
+	int listener;			/* for sockets of groups, or -1; under .sending */
+	struct fanr_queue_socket address;	/* of it */
 	struct fanr_user *users;
 	uint64_t last_group;
 	uint64_t last_event;

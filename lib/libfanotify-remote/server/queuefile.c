@@ -272,14 +272,58 @@ static int wake_readers(const struct request *r, uint64_t id)
 	return group ? 0 : -EBADF;
 }
 
+static int socket_address(const struct request *r, struct fanr_queue_socket *address)
+{
+	struct fanr_server *server = r->server;
+	int ret;
+
+	/* Who has no notifications is in another machine */
+	if (server->no_notifications)
+		return -ENOTTY;
+	pthread_mutex_lock(&server->sending);
+	ret = fanr_socket_address(server, address);
+	pthread_mutex_unlock(&server->sending);
+	return ret;
+}
+
+static int attach_socket(const struct request *r, uint64_t id)
+{
+	struct fanr_server *server = r->server;
+	struct fanr_group *group;
+	int ret = -EBADF;
+
+	pthread_mutex_lock(&server->sending);
+	pthread_mutex_lock(&server->lock);
+	group = fanr_group_find(server, id);
+	pthread_mutex_unlock(&server->lock);
+	if (group)
+		ret = fanr_socket_attach(server, group);
+	pthread_mutex_unlock(&server->sending);
+	return ret;
+}
+
+union answer {
+	struct fanr_queue_info info;
+	struct fanr_queue_socket address;
+};
+
+/* The length of the answer, or -errno */
 static int group_ioctl(const struct request *r, const struct fuse_ioctl_in *arg,
-		       struct fanr_queue_info *info)
+		       union answer *answer)
 {
 	struct fanr_queue_flush flush;
 
 	switch (arg->cmd) {
 	case FANR_QUEUE_INFO:
-		return arg->out_size >= sizeof(*info) ? group_info(r, arg->fh, info) : -EINVAL;
+		if (arg->out_size < sizeof(answer->info))
+			return -EINVAL;
+		return group_info(r, arg->fh, &answer->info) ?: (int)sizeof(answer->info);
+	case FANR_QUEUE_SOCKET:
+		if (arg->out_size < sizeof(answer->address))
+			return -EINVAL;
+		return socket_address(r, &answer->address) ?: (int)sizeof(answer->address);
+	case FANR_QUEUE_ATTACH:
+		return attach_socket(r, arg->fh);
 	case FANR_QUEUE_FLUSH:
 		if (arg->in_size != sizeof(flush) || r->len < sizeof(*arg) + sizeof(flush))
 			return -EINVAL;
@@ -292,30 +336,28 @@ static int group_ioctl(const struct request *r, const struct fuse_ioctl_in *arg,
 	}
 }
 
-static int reply_ioctl(const struct request *r, int ret, const void *data, size_t len)
+/* ret: the length of the answer, or -errno */
+static int reply_ioctl(const struct request *r, int ret, const union answer *answer)
 {
 	struct {
 		struct fuse_ioctl_out out;
-		struct fanr_queue_info info;
-	} answer = { 0 };
+		union answer answer;
+	} whole = { 0 };
 
 	if (ret < 0)
 		return reply(r, ret, NULL, 0);
-	if (len)
-		memcpy(&answer.info, data, len);
-	return reply(r, 0, &answer, sizeof(answer.out) + len);
+	memcpy(&whole.answer, answer, ret);
+	return reply(r, 0, &whole, sizeof(whole.out) + ret);
 }
 
 static int group_ioctl_request(const struct request *r)
 {
-	struct fanr_queue_info info;
+	union answer answer;
 	struct fuse_ioctl_in arg;
-	int ret;
 
 	if (!argument(r, &arg, sizeof(arg)))
 		return reply(r, -EINVAL, NULL, 0);
-	ret = group_ioctl(r, &arg, &info);
-	return reply_ioctl(r, ret, &info, arg.cmd == FANR_QUEUE_INFO ? sizeof(info) : 0);
+	return reply_ioctl(r, group_ioctl(r, &arg, &answer), &answer);
 }
 
 /* Of an object of the server's: only the mark is ours */
@@ -331,7 +373,7 @@ static int object_ioctl_request(const struct request *r)
 		memcpy(&mark, r->body + sizeof(arg), sizeof(mark));
 		ret = set_mark(r, &mark);
 	}
-	return reply_ioctl(r, ret, NULL, 0) ?: 1;
+	return reply_ioctl(r, ret, &(union answer){ 0 }) ?: 1;
 }
 
 /* ---- Reading ----------------------------------------------------------- */
@@ -350,8 +392,7 @@ static int answer_reader(struct fanr_server *server, struct fanr_group *group,
 	fanr_queue_peek(&group->queue, reader->size - 1 - sizeof(notify), &view);
 	pthread_mutex_unlock(&server->lock);
 
-	notify.count = view.count;
-	notify.flags = view.overflow ? FANR_WIRE_NOTIFY_OVERFLOW : 0;
+	notify = fanr_group_notify(&view);
 	iov[2] = (struct iovec){ (void *)view.records, view.len };
 	out.len = sizeof(out) + sizeof(notify) + view.len;
 	/* Not even one record fits */
@@ -417,11 +458,17 @@ static bool serve_one(struct fanr_server *server, struct fanr_group *group)
 	return due;
 }
 
-void fanr_queuefile_flush(struct fanr_server *server)
+int fanr_queuefile_flush(struct fanr_server *server)
 {
-	for (struct fanr_group *group = server->groups; group; group = group->next)
+	int ret = 0;
+
+	for (struct fanr_group *group = server->groups; group; group = group->next) {
+		if (group->socket >= 0 && fanr_socket_flush(server, group) < 0)
+			ret = -EAGAIN;
 		while (serve_one(server, group))
 			;
+	}
+	return ret;
 }
 
 static void cancel_readers(struct fanr_server *server, struct fanr_group *group)
@@ -476,6 +523,9 @@ static int add_reader(const struct request *r, const struct fuse_read_in *arg,
 	queue = &(*group)->queue;
 	if (arg->size < sizeof(struct fanr_wire_notify) + sizeof(struct fanr_wire_event))
 		return -EINVAL;
+	/* What was sent to the socket comes before what is queued */
+	if ((*group)->socket >= 0)
+		return -EBUSY;
 	if (arg->flags & O_NONBLOCK && !queue->head && !queue->overflow)
 		return -EAGAIN;
 	if ((*group)->nreaders == FANR_READERS_MAX)
@@ -527,8 +577,10 @@ static int poll_group(const struct request *r)
 		group->poll_handle = arg.kh;
 		group->polled = true;
 	}
-	if (!group || group->queue.head || group->queue.overflow)
-		out.revents = group ? POLLIN | POLLRDNORM : POLLERR;
+	if (!group)
+		out.revents = POLLERR;
+	else if (group->socket < 0 && (group->queue.head || group->queue.overflow))
+		out.revents = POLLIN | POLLRDNORM;
 	pthread_mutex_unlock(&server->lock);
 	return reply(r, 0, &out, sizeof(out));
 }

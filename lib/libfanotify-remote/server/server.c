@@ -38,7 +38,7 @@ static void configure(struct fanr_server *server,
 	server->watches.max = or_default(options->max_watches, DEFAULT_WATCHES);
 	server->no_queue = options->no_queue;
 	server->no_notifications = options->no_notifications;
-	server->timer = server->poll = -1;
+	server->timer = server->poll = server->listener = -1;
 	server->max_user_groups = or_default(options->max_user_groups, DEFAULT_USER_GROUPS);
 	server->max_user_marks = or_default(options->max_user_marks, DEFAULT_USER_MARKS);
 	server->max_group_events = or_default(options->max_group_events, DEFAULT_GROUP_EVENTS);
@@ -96,6 +96,8 @@ void fanr_server_free(struct fanr_server *server)
 	pthread_mutex_destroy(&server->sending);
 	pthread_mutex_destroy(&server->handling);
 	fanr_fetch_free(server);
+	if (server->listener >= 0)
+		close(server->listener);
 	close(server->wake);
 	fanr_queue_free(&server->queue);
 	fanr_groups_free(server);
