@@ -42,6 +42,9 @@ struct fanr_queue_mark {
 	uint64_t mask;		/* event bits, FAN_ONDIR, FAN_EVENT_ON_CHILD */
 };
 
+/* What FANR_QUEUE_ENTER leaves in the flags */
+#define FANR_QUEUE_LEAF		0x1u	/* a directory without directories */
+
 /* FANR_QUEUE_FLUSH: of a group's descriptor */
 struct fanr_queue_flush {
 	uint32_t flags;		/* 0: marks of objects, FANR_QUEUE_WHOLE: the other one */
@@ -61,6 +64,8 @@ struct fanr_queue_socket {
 /* Of a group's descriptor: where to connect, and that the token was sent there */
 #define FANR_QUEUE_SOCKET	_IOR(0xfa, 5, struct fanr_queue_socket)
 #define FANR_QUEUE_ATTACH	_IO(0xfa, 6)
+/* FANR_QUEUE_MARK, and what the directory was like then */
+#define FANR_QUEUE_ENTER	_IOWR(0xfa, 7, struct fanr_queue_mark)
 
 /*
  * What a read gives is the body of a FUSE_NOTIFY_FSNOTIFY message (wire.h), with

@@ -7,9 +7,11 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "export.h"
+#include "leaf.h"
 #include "mirror.h"
 #include "node.h"
 
@@ -77,6 +79,7 @@ static bool is_mount_root(int fd)
 
 int export_init(struct export *export, const char *source, const char **what)
 {
+	struct statfs fs;
 	int fd, ret;
 
 	memset(export, 0, sizeof(*export));
@@ -96,6 +99,7 @@ int export_init(struct export *export, const char *source, const char **what)
 		close(fd);
 	export->paths_tell = mount_is_whole(export->root);
 	export->whole = export->paths_tell && is_mount_root(export->root);
+	export->counts_links = fstatfs(export->root, &fs) == 0 && fanr_counts_links(fs.f_type);
 	return 0;
 }
 

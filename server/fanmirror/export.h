@@ -22,6 +22,7 @@ struct export {
 	bool by_handle;		/* CAP_DAC_READ_SEARCH: handles can be opened */
 	bool paths_tell;	/* a path below the root's is below the root */
 	bool whole;		/* the root is the whole file system's */
+	bool counts_links;	/* a directory's tell how many directories are in it */
 };
 
 /* 0, or -errno with *what saying what did not work */

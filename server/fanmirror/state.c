@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "leaf.h"
 #include "mount.h"
 #include "options.h"
 #include "vhost.h"
@@ -169,6 +170,17 @@ static int queue_name_taken(void *priv)
 	return !fstatat(m->export.root, ".fanotify-remote", &st, AT_SYMLINK_NOFOLLOW);
 }
 
+static int is_leaf(void *priv, uint64_t nodeid)
+{
+	struct mirror *m = priv;
+	struct node *node = m->export.counts_links ? node_get(m, nodeid) : NULL;
+	int fd = node && node->type == S_IFDIR ? node_fd(m, node) : -1;
+	bool leaf = fd >= 0 && fanr_is_leaf(fd);
+
+	node_put(m, node);
+	return leaf;
+}
+
 static int send_message(void *priv, void *channel, const struct iovec *iov, int count)
 {
 	(void)channel;
@@ -181,6 +193,7 @@ static int start_watching(struct mirror *m)
 		.watch = watcher_watch,
 		.send = send_message,
 		.queue_name_taken = queue_name_taken,
+		.is_leaf = is_leaf,
 	};
 	const struct fanr_server_options options = {
 		.no_queue = m->options->no_event_queue,

@@ -461,6 +461,35 @@ START_TEST(nothing_that_is_made_at_speed_is_missed_or_told_twice)
 }
 END_TEST
 
+START_TEST(what_comes_while_a_tree_is_set_up_is_followed)
+{
+	unsigned int n = 3000, late = 0;
+	struct fanr_event ev;
+	struct stat st;
+	char path[64];
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid)
+		make_many(n);
+	while (stat("r/0/d1", &st))
+		;
+	add("r");
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	while (fanr_next(h, &ev) > 0)
+		;
+	for (unsigned int i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "r/%u/d%u/late", i - i % 7, i);
+		touch(path);
+	}
+	while (fanr_next(h, &ev) > 0)
+		late += ev.name && !strcmp(ev.name, "late");
+	ck_assert_uint_eq(late, n);
+}
+END_TEST
+
 /* Sets a limit of the machine's; what it was goes to old[32] */
 static void set_limit(const char *name, const char *value, char *old)
 {
@@ -636,6 +665,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, only_what_was_asked_for_is_told);
 	tcase_add_test(t, a_directory_that_comes_and_goes_is_told_in_order);
 	tcase_add_test(t, nothing_that_is_made_at_speed_is_missed_or_told_twice);
+	tcase_add_test(t, what_comes_while_a_tree_is_set_up_is_followed);
 	tcase_add_test(t, after_an_overflow_new_directories_are_found);
 	tcase_add_test(t, a_removed_tree_gives_nothing_more);
 	tcase_add_test(t, a_tree_in_a_tree_is_told_once_and_stays);

@@ -34,6 +34,7 @@ static struct {
 	size_t count;
 	int send_error;			/* of the next send */
 	bool name_taken;
+	uint64_t leaf;			/* the node that is one */
 	uint64_t watched;		/* what the server was asked for last */
 	uint64_t refused;		/* events that it does not grant */
 	uint64_t unique;
@@ -78,10 +79,18 @@ static int name_taken(void *priv)
 	return peer.name_taken;
 }
 
+static int is_leaf(void *priv, uint64_t nodeid)
+{
+	(void)priv;
+	/* What comes after the answer must be reported */
+	ck_assert_uint_ne(peer.watched, 0);
+	return nodeid == peer.leaf;
+}
+
 static void start_with(const struct fanr_server_options *options)
 {
 	const struct fanr_server_ops ops = {
-		.watch = on_watch, .send = take, .queue_name_taken = name_taken,
+		.watch = on_watch, .send = take, .queue_name_taken = name_taken, .is_leaf = is_leaf,
 	};
 
 	memset(&peer, 0, sizeof(peer));
@@ -418,6 +427,34 @@ START_TEST(bad_marks_are_refused)
 	/* Another's ioctl is the server's */
 	ck_assert_int_eq(ioctl_request(7, 5, 1234, NULL, 0, 0), 0);
 	ck_assert_uint_eq(peer.watched, 0);
+}
+END_TEST
+
+static uint32_t enter(uint64_t fh, uint64_t nodeid)
+{
+	struct fanr_queue_mark arg = { .flags = FAN_MARK_ADD, .mask = FAN_CREATE | FAN_ONDIR };
+	const unsigned char *answer;
+
+	memcpy(arg.token, info_of(fh).token, sizeof(arg.token));
+	answer = answered(ioctl_request(nodeid, 5, FANR_QUEUE_ENTER, &arg, sizeof(arg), sizeof(arg)), 0,
+			  sizeof(struct fuse_ioctl_out) + sizeof(arg));
+	memcpy(&arg, answer + sizeof(struct fuse_ioctl_out), sizeof(arg));
+	return arg.flags;
+}
+
+START_TEST(who_enters_is_told_of_leaves)
+{
+	struct fanr_queue_mark bad = { .flags = FAN_MARK_ADD, .mask = FAN_CREATE };
+	uint64_t group = open_group();
+
+	peer.leaf = 9;
+	ck_assert_uint_eq(enter(group, 7), 0);
+	ck_assert_uint_eq(enter(group, 9), FANR_QUEUE_LEAF);
+	SEND(.mask = FAN_CREATE, .dir = 9, NAMED("n"));
+	must_read(group, 1);
+	answered(ioctl_request(9, 5, FANR_QUEUE_ENTER, &bad, sizeof(bad), sizeof(bad)), -EBADF, 0);
+	answered(ioctl_request(9, 5, FANR_QUEUE_ENTER, &bad, sizeof(bad), 0), -EINVAL, 0);
+	answered(ioctl_request(9, 5, FANR_QUEUE_ENTER, &bad, sizeof(bad) - 1, sizeof(bad)), -EINVAL, 0);
 }
 END_TEST
 
@@ -1088,6 +1125,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, start, stop);
 	tcase_add_test(t, a_mark_needs_the_token_of_its_group);
 	tcase_add_test(t, bad_marks_are_refused);
+	tcase_add_test(t, who_enters_is_told_of_leaves);
 	tcase_add_test(t, the_server_is_asked_for_what_all_want_together);
 	tcase_add_test(t, an_event_goes_to_the_groups_that_want_it);
 	tcase_add_test(t, children_and_directories_need_their_bits);

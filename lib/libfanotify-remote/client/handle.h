@@ -41,8 +41,19 @@ struct fanr_place {
  */
 struct fanr_known_fsid {
 	bool scanning, known;
+	bool counts_links;	/* leaf.h */
 	dev_t dev;
 	int32_t fsid[2];
+};
+
+/* A directory of a tree, open for reading, with what would be asked again for each mark */
+struct fanr_directory {
+	int fd;
+	const char *path;
+	struct fanr_place place;
+	struct fanr_fid fid;	/* all but source and fsid; without bytes: it has none */
+	unsigned char bytes[MAX_HANDLE_SZ];
+	bool leaf;		/* since its marks were set all directories in it had events */
 };
 
 /* A group of marks; one that is kept for a file system has marks there alone */
@@ -95,8 +106,10 @@ void fanr_mounts_close(struct fanr *h);
 void fanr_mounts_free(struct fanr *h);
 /* For O_PATH, as the flags of fanr_mark() say; -1 and errno */
 int fanr_open_object(unsigned int flags, int dirfd, const char *path);
-/* Adds a mark to an open directory of a tree, whose path is known */
-int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask, int fd, const char *whole);
+int fanr_directory_init(struct fanr_directory *dir, int fd, const char *path);
+/* Adds a mark to a directory of a tree */
+int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask,
+		      struct fanr_directory *dir);
 /* The path that the handle remembers for (dirfd, path); to be freed, NULL without memory */
 char *fanr_path_as_given(struct fanr *h, int dirfd, const char *path);
 

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "../leaf.h"
 #include "../uapi.h"
 
 #ifndef AT_HANDLE_FID
@@ -51,6 +53,7 @@ static int fsid_of(struct fanr *h, int fd, dev_t dev, int32_t *fsid)
 		if (fstatfs(fd, &fs))
 			return -errno;
 		memcpy(known->fsid, &fs.f_fsid, sizeof(known->fsid));
+		known->counts_links = fanr_counts_links(fs.f_type);
 		known->dev = dev;
 		known->known = true;
 	}
@@ -199,23 +202,42 @@ static int group_mark(struct fanr *h, uint32_t group, unsigned int flags, uint64
 	return fanotify_mark(h->groups[group].fd, flags, mask, dirfd, path) ? -errno : 0;
 }
 
-/* The group that is kept for the object's file system, if there is one */
-static bool find_kept(const struct fanr *h, unsigned int flags, int dirfd, const char *path,
-		      uint32_t *group)
+/* What is marked, as fanotify_mark() takes it, and what is known of it if it lies in a tree */
+struct object {
+	int dirfd;
+	const char *path;
+	struct fanr_directory *dir;
+};
+
+static bool device_of(unsigned int flags, const struct object *o, dev_t *dev)
 {
 	struct stat st;
 	int fd;
 
-	if (!h->links)
-		return false;
-	fd = fanr_open_object(flags, dirfd, path);
+	if (o->dir) {
+		*dev = o->dir->place.dev;
+		return true;
+	}
+	fd = fanr_open_object(flags, o->dirfd, o->path);
 	if (fd < 0)
 		return false;
-	for (*group = fstat(fd, &st) ? h->ngroups : 0; *group < h->ngroups; ++*group)
-		if (h->groups[*group].only == st.st_dev)
-			break;
+	*dev = fstat(fd, &st) ? 0 : st.st_dev;
 	close(fd);
-	return *group < h->ngroups;
+	return *dev;
+}
+
+/* The group that is kept for the object's file system, if there is one */
+static bool find_kept(const struct fanr *h, unsigned int flags, const struct object *o,
+		      uint32_t *group)
+{
+	dev_t dev;
+
+	if (!h->links || !device_of(flags, o, &dev))
+		return false;
+	for (*group = 0; *group < h->ngroups; ++*group)
+		if (h->groups[*group].only == dev)
+			return true;
+	return false;
 }
 
 /* Whether it is fanotify that cannot, for want of file handles or an fsid */
@@ -225,12 +247,13 @@ static bool is_for_inotify(unsigned int flags, int err)
 }
 
 /* The first group that takes it: *group is set */
-static int add_in_groups(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
-			 const char *path, uint32_t *group)
+static int add_in_groups(struct fanr *h, unsigned int flags, uint64_t mask,
+			 const struct object *o, uint32_t *group)
 {
-	int ret;
+	const char *path = o->path;
+	int dirfd = o->dirfd, ret;
 
-	if (find_kept(h, flags, dirfd, path, group))
+	if (find_kept(h, flags, o, group))
 		return group_mark(h, *group, flags, mask, dirfd, path);
 	if (h->no_fanotify)
 		return fanr_inotify_add(h, flags, mask, dirfd, path, group);
@@ -250,34 +273,29 @@ static int add_in_groups(struct fanr *h, unsigned int flags, uint64_t mask, int 
 	return group_mark(h, *group, flags, mask, dirfd, path);
 }
 
-/* What is marked, as fanotify_mark() takes it; `whole` is its path if it lies in a tree */
-struct object {
-	int dirfd;
-	const char *path, *whole;
-};
-
 /* Returns whether the object was known */
 static int remember(struct fanr *h, unsigned int flags, uint64_t mask, const struct object *o,
 		    const struct fanr_fid *fid, const struct fanr_place *place)
 {
 	struct fanr_entry *e = fanr_table_find(&h->table, fid);
 	int known = e && fanr_entry_marked(e) && e->state == FANR_PATH_CURRENT;
+	const char *whole = o->dir ? o->dir->path : NULL;
 	char *given = NULL;
 	int ret;
 
 	if (flags & (FAN_MARK_IGNORE | FAN_MARK_IGNORED_MASK))
 		return known;
-	if (!o->whole) {
+	if (!whole) {
 		given = fanr_path_as_given(h, o->dirfd, o->path);
 		if (!given)
 			return -ENOMEM;
 	}
-	ret = remember_mount(h, fid, place, given ? given : o->whole);
+	ret = remember_mount(h, fid, place, given ? given : whole);
 	/* What is below it has come along, though its event is still to be read */
-	if (!ret && o->whole && known && strcmp(e->path, o->whole))
-		fanr_table_move(&h->table, e, o->whole);
+	if (!ret && whole && known && strcmp(e->path, whole))
+		fanr_table_move(&h->table, e, whole);
 	if (!ret) {
-		e = fanr_table_put(&h->table, fid, given ? given : o->whole, FANR_PATH_CURRENT);
+		e = fanr_table_put(&h->table, fid, given ? given : whole, FANR_PATH_CURRENT);
 		ret = e ? known : -ENOMEM;
 	}
 	if (e && ret >= 0 && h->wd > 0 && kind_of(flags) == FANR_MARK_INODE &&
@@ -287,8 +305,8 @@ static int remember(struct fanr *h, unsigned int flags, uint64_t mask, const str
 		if (kind_of(flags) == FANR_MARK_INODE)
 			e->modifiers |= mask & MODIFIERS;
 		fanr_table_add_mask(&h->table, e, kind_of(flags), mask & ~MODIFIERS);
-		e->in_tree |= o->whole != NULL;
-		e->own |= !o->whole;
+		e->in_tree |= whole != NULL;
+		e->own |= !whole;
 	}
 	free(given);
 	return ret;
@@ -307,6 +325,17 @@ int fanr_open_object(unsigned int flags, int dirfd, const char *path)
 	return openat(dirfd, path, oflags);
 }
 
+static int remember_directory(struct fanr *h, unsigned int flags, uint64_t mask,
+			      const struct object *o, uint32_t group)
+{
+	struct fanr_fid fid = o->dir->fid;
+
+	fid.source = group;
+	if (!fid.bytes || fsid_of(h, o->dir->fd, o->dir->place.dev, fid.fsid))
+		return 0;
+	return remember(h, flags, mask, o, &fid, &o->dir->place);
+}
+
 /* An object that vanished just now keeps its mark to the end, without a path */
 static int remember_object(struct fanr *h, unsigned int flags, uint64_t mask,
 			   const struct object *o, uint32_t group)
@@ -316,6 +345,8 @@ static int remember_object(struct fanr *h, unsigned int flags, uint64_t mask,
 	struct fanr_place place;
 	int fd, ret;
 
+	if (o->dir)
+		return remember_directory(h, flags, mask, o, group);
 	fd = fanr_open_object(flags, o->dirfd, o->path);
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
@@ -330,16 +361,28 @@ static bool is_remote(unsigned int flags)
 	return flags & FAN_MARK_REMOTE_INODE;
 }
 
-/* The kernel's answer stands unless the file system has an event queue */
-static int add_remote(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
-		      const char *path, uint32_t *source)
+static int link_mark(struct fanr *h, unsigned int flags, uint64_t mask, bool partial,
+		     const struct object *o, uint32_t *source)
 {
-	int ret, other;
+	if (o->dir)
+		return fanr_link_mark_directory(h, flags, mask, partial, o->dir, source);
+	return fanr_link_mark(h, flags, mask, partial, o->dirfd, o->path, source);
+}
 
-	ret = add_in_groups(h, flags, mask, dirfd, path, source);
+/*
+ * The kernel's answer stands unless the file system has an event queue.  Where a
+ * directory of a tree was marked by that the kernel is not asked for the next one.
+ */
+static int add_remote(struct fanr *h, unsigned int flags, uint64_t mask, const struct object *o,
+		      uint32_t *source)
+{
+	int ret = -EOPNOTSUPP, other;
+
+	if (!o->dir || !fanr_link_known(h, o->dir->place.dev))
+		ret = add_in_groups(h, flags, mask, o, source);
 	if (ret != -EINVAL && ret != -EOPNOTSUPP)
 		return ret;
-	other = fanr_link_mark(h, flags, mask, false, dirfd, path, source);
+	other = link_mark(h, flags, mask, false, o, source);
 	if (other == -EEXIST)
 		return -EOPNOTSUPP;
 	return other == -ENXIO ? ret : other;
@@ -357,14 +400,13 @@ static bool implies_remote(const struct fanr *h, unsigned int flags)
 }
 
 /* Where there is no event queue the mark watches the local side alone */
-static int add_implied(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd,
-		       const char *path)
+static int add_implied(struct fanr *h, unsigned int flags, uint64_t mask,
+		       const struct object *o)
 {
 	uint32_t source;
 	int ret;
 
-	ret = fanr_link_mark(h, remote_twin(flags), mask & ~(uint64_t)FAN_FS_ERROR, true, dirfd,
-			     path, &source);
+	ret = link_mark(h, remote_twin(flags), mask & ~(uint64_t)FAN_FS_ERROR, true, o, &source);
 	return ret == -ENXIO || ret == -EEXIST || ret == -EOPNOTSUPP ? 0 : ret;
 }
 
@@ -385,13 +427,13 @@ static int mark_add(struct fanr *h, unsigned int flags, uint64_t mask, const str
 	int ret, known;
 
 	h->wd = 0;
-	ret = is_remote(flags) ? add_remote(h, flags, mask, o->dirfd, o->path, &group) :
-				 add_in_groups(h, flags, mask, o->dirfd, o->path, &group);
+	ret = is_remote(flags) ? add_remote(h, flags, mask, o, &group) :
+				 add_in_groups(h, flags, mask, o, &group);
 	if (ret)
 		return ret;
 	known = remember_object(h, flags, mask, o, group);
 	if (known >= 0 && implies_remote(h, flags))
-		ret = add_implied(h, flags, mask, o->dirfd, o->path);
+		ret = add_implied(h, flags, mask, o);
 	if (known < 0 || ret) {
 		undo_add(h, flags, mask, o->dirfd, o->path, group);
 		return ret ? ret : known;
@@ -469,7 +511,22 @@ int fanr_mark(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd, cons
 	return mark_add(h, flags, mask, &(struct object){ .dirfd = dirfd, .path = path });
 }
 
-int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask, int fd, const char *whole)
+int fanr_directory_init(struct fanr_directory *dir, int fd, const char *path)
 {
-	return mark_add(h, flags, mask, &(struct object){ .dirfd = fd, .whole = whole });
+	struct statx st;
+
+	*dir = (struct fanr_directory){ .fd = fd, .path = path };
+	/* Of the device alone, for which no server is asked */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st))
+		return -errno;
+	dir->place.dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+	if (fanr_handle_of(fd, &dir->fid, dir->bytes, &dir->place.mount_id))
+		dir->fid.bytes = NULL;
+	return 0;
+}
+
+int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask,
+		      struct fanr_directory *dir)
+{
+	return mark_add(h, flags, mask, &(struct object){ .dirfd = dir->fd, .dir = dir });
 }

@@ -186,6 +186,14 @@ static int new_link(struct fanr *h, int object, dev_t dev, struct fanr_link **re
 
 /* ---- Marks ------------------------------------------------------------- */
 
+static int generation_of(const struct fanr_fid *fid, uint32_t *generation)
+{
+	if (!fid->bytes || fid->type != FUSE_HANDLE_TYPE || fid->len != FANR_QUEUE_HANDLE)
+		return -EOPNOTSUPP;
+	memcpy(generation, fid->bytes + 8, sizeof(*generation));
+	return 0;
+}
+
 static int handle_generation(int fd, uint32_t *generation)
 {
 	unsigned char bytes[MAX_HANDLE_SZ];
@@ -193,12 +201,7 @@ static int handle_generation(int fd, uint32_t *generation)
 	int mount_id, ret;
 
 	ret = fanr_handle_of(fd, &fid, bytes, &mount_id);
-	if (ret)
-		return ret;
-	if (fid.type != FUSE_HANDLE_TYPE || fid.len != FANR_QUEUE_HANDLE)
-		return -EOPNOTSUPP;
-	memcpy(generation, bytes + 8, sizeof(*generation));
-	return 0;
+	return ret ? ret : generation_of(&fid, generation);
 }
 
 /* For reading: that is the permission to mark.  Special files are none of FUSE's. */
@@ -246,23 +249,31 @@ static int queue_flags(unsigned int flags, bool partial, uint32_t *result)
 	return 0;
 }
 
+static int link_for(struct fanr *h, int object, dev_t dev, const struct fanr_queue_mark *mark,
+		    struct fanr_link **link)
+{
+	int ret;
+
+	*link = find_link(h, dev);
+	if (!*link && mark->flags & FAN_MARK_REMOVE)
+		return -ENOENT;
+	ret = *link ? 0 : new_link(h, object, dev, link);
+	return ret || (*link)->fd >= 0 ? ret : -ENOTCONN;
+}
+
 static int mark_object(struct fanr *h, int object, struct fanr_queue_mark *mark, uint32_t *source)
 {
 	struct fanr_link *link;
 	struct stat st;
-	int ret = 0;
+	int ret;
 
 	if (fstat(object, &st))
 		return -errno;
-	link = find_link(h, st.st_dev);
-	if (!link && mark->flags & FAN_MARK_REMOVE)
-		return -ENOENT;
-	if (!link)
-		ret = new_link(h, object, st.st_dev, &link);
+	ret = link_for(h, object, st.st_dev, mark, &link);
 	if (ret)
 		return ret;
 	*source = link->source;
-	return link->fd < 0 ? -ENOTCONN : send_mark(link->token, object, mark);
+	return send_mark(link->token, object, mark);
 }
 
 int fanr_link_mark(struct fanr *h, unsigned int flags, uint64_t mask, bool partial, int dirfd,
@@ -280,6 +291,43 @@ int fanr_link_mark(struct fanr *h, unsigned int flags, uint64_t mask, bool parti
 	ret = mark_object(h, object, &mark, source);
 	close(object);
 	return ret;
+}
+
+bool fanr_link_known(struct fanr *h, dev_t dev)
+{
+	return find_link(h, dev);
+}
+
+/* MARK, or where the server knows it the one that tells more */
+static int enter(struct fanr_link *link, struct fanr_queue_mark *mark, struct fanr_directory *dir)
+{
+	memcpy(mark->token, link->token, sizeof(mark->token));
+	if (!link->no_enter && !ioctl(dir->fd, FANR_QUEUE_ENTER, mark)) {
+		dir->leaf = mark->flags & FANR_QUEUE_LEAF;
+		return 0;
+	}
+	if (!link->no_enter && errno != ENOTTY)
+		return -errno;
+	link->no_enter = true;
+	return ioctl(dir->fd, FANR_QUEUE_MARK, mark) ? -errno : 0;
+}
+
+int fanr_link_mark_directory(struct fanr *h, unsigned int flags, uint64_t mask, bool partial,
+			     struct fanr_directory *dir, uint32_t *source)
+{
+	struct fanr_queue_mark mark = { .mask = mask };
+	struct fanr_link *link;
+	int ret;
+
+	ret = queue_flags(flags, partial, &mark.flags);
+	if (!ret)
+		ret = link_for(h, dir->fd, dir->place.dev, &mark, &link);
+	if (!ret)
+		ret = generation_of(&dir->fid, &mark.generation);
+	if (ret)
+		return ret;
+	*source = link->source;
+	return enter(link, &mark, dir);
 }
 
 int fanr_link_flush(struct fanr *h, unsigned int flags)

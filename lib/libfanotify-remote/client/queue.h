@@ -15,6 +15,7 @@
 #include "fanotify-remote.h"
 
 struct fanr;
+struct fanr_directory;
 struct fanr_waiter;
 
 #define FANR_QUEUE_NAME_MAX	1024	/* the kernel's FUSE_NAME_MAX */
@@ -25,6 +26,7 @@ struct fanr_link {
 	struct fanr_link *next;
 	dev_t dev;
 	int fd;				/* -1: the server is gone */
+	bool no_enter;			/* the server does not know FANR_QUEUE_ENTER */
 	struct fanr_waiter *waiter;	/* NULL: .fd can be polled */
 	bool dead;			/* the connection is, though the socket may not be */
 	int socket;			/* messages come by this; -1: by the waiter or .fd */
@@ -60,6 +62,11 @@ void fanr_links_free(struct fanr *h);
  */
 int fanr_link_mark(struct fanr *h, unsigned int flags, uint64_t mask, bool partial, int dirfd,
 		   const char *path, uint32_t *source);
+/* The same of a directory of a tree, whose .leaf is set if the server says so */
+int fanr_link_mark_directory(struct fanr *h, unsigned int flags, uint64_t mask, bool partial,
+			     struct fanr_directory *dir, uint32_t *source);
+/* Whether the handle has marks by the event queue of a file system */
+bool fanr_link_known(struct fanr *h, dev_t dev);
 int fanr_link_flush(struct fanr *h, unsigned int flags);
 
 /* Reads a message into the buffer if there is one: 1, 0 */

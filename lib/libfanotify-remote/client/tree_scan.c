@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../leaf.h"
+
 #define SELF_EVENTS	(FAN_DELETE_SELF | FAN_MOVE_SELF)
 /* What following a tree needs to see, asked for or not */
 #define FOLLOW_EVENTS	(FAN_CREATE | FAN_DELETE | FAN_RENAME)
@@ -51,28 +53,28 @@ static uint64_t cut(uint64_t mask, uint64_t supported)
 	return mask & supported;
 }
 
-static uint64_t remote_reach(struct fanr_root *root, int fd, const char *path, dev_t dev)
+static uint64_t remote_reach(struct fanr_root *root, const struct fanr_directory *dir)
 {
 	struct fanr_reach *reach;
 	struct fanr_probe probe;
 	int ret;
 
 	for (reach = root->reaches; reach; reach = reach->next)
-		if (reach->dev == dev)
+		if (reach->dev == dir->place.dev)
 			return reach->remote;
-	ret = fanr_probe(fd, ".", &probe);
+	ret = fanr_probe(dir->fd, ".", &probe);
 	if (ret)
 		probe.remote = (struct fanr_support){ .error = ret };
 	if (root->tree.remote && (probe.remote.error || root->tree.remote & ~probe.remote.mask &
 						       ~(uint64_t)FAN_RENAME))
-		tell(root, path, FANR_REMOTE, probe.remote.error ? probe.remote.error : -EOPNOTSUPP);
+		tell(root, dir->path, FANR_REMOTE, probe.remote.error ? probe.remote.error : -EOPNOTSUPP);
 	/* What is no answer for the whole file system is asked again */
 	if (!probe.remote.mask && probe.remote.reason != FANR_REASON_KERNEL &&
 	    probe.remote.reason != FANR_REASON_FILESYSTEM)
 		return 0;
 	reach = malloc(sizeof(*reach));
 	if (reach) {
-		*reach = (struct fanr_reach){ root->reaches, dev, probe.remote.mask };
+		*reach = (struct fanr_reach){ root->reaches, dir->place.dev, probe.remote.mask };
 		root->reaches = reach;
 	}
 	return probe.remote.mask;
@@ -85,9 +87,10 @@ static uint64_t side_mask(uint64_t asked, bool is_root)
 
 enum { MARKED_NEW, MARKED_BEFORE };
 
-static int mark_sides(struct fanr_scan *s, struct fanr_root *root, int fd, dev_t dev, bool is_root)
+static int mark_sides(struct fanr_scan *s, struct fanr_root *root, struct fanr_directory *dir,
+		      bool is_root)
 {
-	uint64_t remote = remote_reach(root, fd, s->path, dev), mask;
+	uint64_t remote = remote_reach(root, dir), mask;
 	int ret, known;
 
 	if (!remote && !root->tree.local) {
@@ -95,13 +98,13 @@ static int mark_sides(struct fanr_scan *s, struct fanr_root *root, int fd, dev_t
 		return is_root ? -EOPNOTSUPP : MARKED_BEFORE;
 	}
 	mask = side_mask(root->tree.local, is_root) | MODIFIERS;
-	known = fanr_mark_in_tree(s->h, FAN_MARK_ADD, mask, fd, s->path);
+	known = fanr_mark_in_tree(s->h, FAN_MARK_ADD, mask, dir);
 	if (known < 0)
 		return judge(root, s->path, FANR_LOCAL, known, is_root) ?: MARKED_BEFORE;
 	mask = cut(side_mask(root->tree.remote, is_root), remote);
 	if (mask) {
 		ret = fanr_mark_in_tree(s->h, FAN_MARK_ADD | FAN_MARK_REMOTE_INODE,
-					mask | MODIFIERS, fd, s->path);
+					mask | MODIFIERS, dir);
 		if (ret < 0)
 			ret = judge(root, s->path, FANR_REMOTE, ret, is_root);
 		if (ret < 0)
@@ -124,7 +127,7 @@ static bool wants_in(const struct fanr_root *root, const char *path)
 }
 
 /* Marks what is open for every tree that it lies in */
-static int mark_directory(struct fanr_scan *s, int fd, dev_t dev, bool is_root)
+static int mark_directory(struct fanr_scan *s, struct fanr_directory *dir, bool is_root)
 {
 	int ret, marked = MARKED_BEFORE;
 
@@ -133,7 +136,7 @@ static int mark_directory(struct fanr_scan *s, int fd, dev_t dev, bool is_root)
 			continue;
 		if (!is_root && !s->only && !wants_in(r, s->path))
 			continue;
-		ret = mark_sides(s, r, fd, dev, is_root);
+		ret = mark_sides(s, r, dir, is_root);
 		if (ret < 0)
 			return ret;
 		if (ret == MARKED_NEW) {
@@ -297,22 +300,35 @@ static int scan_open(struct fanr_scan *s, int fd, bool is_new)
 	return ret;
 }
 
+/* For what lies below it alone: all of that had its events since the marks were set */
+static bool need_not_read(const struct fanr_scan *s, const struct fanr_directory *dir)
+{
+	const struct fanr_known_fsid *known = &s->h->known;
+
+	if (s->report)
+		return false;
+	return dir->leaf || (known->known && known->dev == dir->place.dev &&
+			     known->counts_links && fanr_is_leaf(dir->fd));
+}
+
 static int scan_directory(struct fanr_scan *s, const struct level *above, const char *name,
 			  bool is_root)
 {
-	int oflags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC, fd, marked, ret = 0;
-	struct stat st;
+	int oflags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC, fd, marked, ret;
+	struct fanr_directory dir;
 
 	if (!is_root && !is_wanted(s))
 		return 0;
 	fd = openat(above->fd, name, oflags | (is_root ? 0 : O_NOFOLLOW));
 	if (fd < 0)
 		return unreadable(s, -errno, is_root);
-	marked = fstat(fd, &st) ? unreadable(s, -errno, is_root) :
-				  mark_directory(s, fd, st.st_dev, is_root);
+	ret = fanr_directory_init(&dir, fd, s->path);
+	marked = ret ? unreadable(s, ret, is_root) : mark_directory(s, &dir, is_root);
+	ret = 0;
 	if (marked == MARKED_NEW && !is_root && (above->is_new || !s->told))
 		ret = found(s, above->entry, true);
-	if (marked < 0 || ret || (marked == MARKED_BEFORE && !s->rescan && !s->only)) {
+	if (marked < 0 || ret || (marked == MARKED_BEFORE && !s->rescan && !s->only) ||
+	    need_not_read(s, &dir)) {
 		close(fd);
 		return marked < 0 ? marked : ret;
 	}

@@ -70,6 +70,13 @@ struct fanr_server_ops {
 	 * one, and no event queue.  NULL: it never has.
 	 */
 	int (*queue_name_taken)(void *priv);
+
+	/*
+	 * Whether the object is a directory that has no directories in it now: 1 only
+	 * if that is certain, and if those to come are reported to who watches it.  A
+	 * client that looks for directories does not read it then.  NULL: it never is.
+	 */
+	int (*is_leaf)(void *priv, uint64_t nodeid);
 };
 
 struct fanr_server_options {

@@ -305,6 +305,7 @@ static int attach_socket(const struct request *r, uint64_t id)
 union answer {
 	struct fanr_queue_info info;
 	struct fanr_queue_socket address;
+	struct fanr_queue_mark mark;
 };
 
 /* The length of the answer, or -errno */
@@ -360,20 +361,37 @@ static int group_ioctl_request(const struct request *r)
 	return reply_ioctl(r, group_ioctl(r, &arg, &answer), &answer);
 }
 
-/* Of an object of the server's: only the mark is ours */
+static int enter(const struct request *r, struct fanr_queue_mark *mark)
+{
+	const struct fanr_server_ops *ops = &r->server->ops;
+	int ret = set_mark(r, mark);
+
+	if (ret < 0)
+		return ret;
+	/* After the mark: what comes from now on is told by events */
+	mark->flags = ops->is_leaf && ops->is_leaf(r->server->priv, r->in.nodeid) ?
+		      FANR_QUEUE_LEAF : 0;
+	return sizeof(*mark);
+}
+
+/* Of an object of the server's: only marks are ours */
 static int object_ioctl_request(const struct request *r)
 {
-	struct fanr_queue_mark mark;
+	union answer answer;
 	struct fuse_ioctl_in arg;
 	int ret = -EINVAL;
 
-	if (!argument(r, &arg, sizeof(arg)) || arg.cmd != FANR_QUEUE_MARK || r->server->no_queue)
+	if (!argument(r, &arg, sizeof(arg)) || r->server->no_queue ||
+	    (arg.cmd != FANR_QUEUE_MARK && arg.cmd != FANR_QUEUE_ENTER))
 		return 0;
-	if (arg.in_size == sizeof(mark) && r->len >= sizeof(arg) + sizeof(mark)) {
-		memcpy(&mark, r->body + sizeof(arg), sizeof(mark));
-		ret = set_mark(r, &mark);
+	if (arg.in_size == sizeof(answer.mark) && r->len >= sizeof(arg) + sizeof(answer.mark)) {
+		memcpy(&answer.mark, r->body + sizeof(arg), sizeof(answer.mark));
+		if (arg.cmd == FANR_QUEUE_MARK)
+			ret = set_mark(r, &answer.mark);
+		else if (arg.out_size >= sizeof(answer.mark))
+			ret = enter(r, &answer.mark);
 	}
-	return reply_ioctl(r, ret, &(union answer){ 0 }) ?: 1;
+	return reply_ioctl(r, ret, &answer) ?: 1;
 }
 
 /* ---- Reading ----------------------------------------------------------- */
