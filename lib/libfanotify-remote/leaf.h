@@ -5,6 +5,7 @@
 #ifndef FANR_LEAF_H
 #define FANR_LEAF_H
 
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -26,12 +27,13 @@ static inline bool fanr_counts_links(unsigned long type)
 	       type == F2FS_SUPER_MAGIC;
 }
 
-/* Of a directory on such a file system */
+/* Of a directory on such a file system, as it is now */
 static inline bool fanr_is_leaf(int fd)
 {
-	struct stat st;
+	struct statx st;
 
-	return !fstat(fd, &st) && st.st_nlink == 2;
+	return !statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_NLINK, &st) &&
+	       st.stx_mask & STATX_NLINK && st.stx_nlink == 2;
 }
 
 #endif

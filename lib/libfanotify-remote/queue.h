@@ -21,6 +21,7 @@
 
 /* fanr_queue_info.flags */
 #define FANR_QUEUE_NO_POLL	0x1	/* only a read waits, for a second at most */
+#define FANR_QUEUE_LINKS	0x2	/* st_nlink of a directory is 2 if it has no directories */
 
 /* FANR_QUEUE_INFO: of a group's descriptor */
 struct fanr_queue_info {

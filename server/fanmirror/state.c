@@ -198,6 +198,7 @@ static int start_watching(struct mirror *m)
 	const struct fanr_server_options options = {
 		.no_queue = m->options->no_event_queue,
 		.no_notifications = m->vhost != NULL,
+		.counts_links = m->export.counts_links,
 	};
 	const char *what;
 	int ret;

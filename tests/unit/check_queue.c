@@ -1093,6 +1093,17 @@ START_TEST(a_socket_ends_with_its_group)
 }
 END_TEST
 
+START_TEST(what_links_tell_is_in_the_info)
+{
+	const struct fanr_server_options options = { .fd = -1, .counts_links = 1 };
+
+	ck_assert_uint_eq(info_of(open_group()).flags, 0);
+	stop();
+	start_with(&options);
+	ck_assert_uint_eq(info_of(open_group()).flags, FANR_QUEUE_LINKS);
+}
+END_TEST
+
 START_TEST(other_machines_have_no_socket)
 {
 	const struct fanr_server_options options = { .fd = -1, .no_notifications = 1 };
@@ -1126,6 +1137,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_mark_needs_the_token_of_its_group);
 	tcase_add_test(t, bad_marks_are_refused);
 	tcase_add_test(t, who_enters_is_told_of_leaves);
+	tcase_add_test(t, what_links_tell_is_in_the_info);
 	tcase_add_test(t, the_server_is_asked_for_what_all_want_together);
 	tcase_add_test(t, an_event_goes_to_the_groups_that_want_it);
 	tcase_add_test(t, children_and_directories_need_their_bits);

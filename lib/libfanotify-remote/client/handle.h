@@ -46,13 +46,15 @@ struct fanr_known_fsid {
 	int32_t fsid[2];
 };
 
-/* A directory of a tree, open for reading, with what would be asked again for each mark */
+/* A directory of a tree, with what would be asked again for each mark */
 struct fanr_directory {
-	int fd;
+	int fd;			/* for O_PATH */
+	int readable;		/* open for reading, which costs a server something; or -1 */
 	const char *path;
 	struct fanr_place place;
 	struct fanr_fid fid;	/* all but source and fsid; without bytes: it has none */
 	unsigned char bytes[MAX_HANDLE_SZ];
+	bool leaf_known;	/* the server has told: */
 	bool leaf;		/* since its marks were set all directories in it had events */
 };
 
@@ -106,7 +108,11 @@ void fanr_mounts_close(struct fanr *h);
 void fanr_mounts_free(struct fanr *h);
 /* For O_PATH, as the flags of fanr_mark() say; -1 and errno */
 int fanr_open_object(unsigned int flags, int dirfd, const char *path);
+/* Takes fd over; 0 or -errno */
 int fanr_directory_init(struct fanr_directory *dir, int fd, const char *path);
+void fanr_directory_close(struct fanr_directory *dir);
+/* .readable, or -errno */
+int fanr_directory_read(struct fanr_directory *dir);
 /* Adds a mark to a directory of a tree */
 int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask,
 		      struct fanr_directory *dir);

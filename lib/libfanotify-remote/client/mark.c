@@ -515,7 +515,7 @@ int fanr_directory_init(struct fanr_directory *dir, int fd, const char *path)
 {
 	struct statx st;
 
-	*dir = (struct fanr_directory){ .fd = fd, .path = path };
+	*dir = (struct fanr_directory){ .fd = fd, .readable = -1, .path = path };
 	/* Of the device alone, for which no server is asked */
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st))
 		return -errno;
@@ -525,8 +525,25 @@ int fanr_directory_init(struct fanr_directory *dir, int fd, const char *path)
 	return 0;
 }
 
+void fanr_directory_close(struct fanr_directory *dir)
+{
+	close(dir->fd);
+	if (dir->readable >= 0)
+		close(dir->readable);
+}
+
+int fanr_directory_read(struct fanr_directory *dir)
+{
+	if (dir->readable < 0)
+		dir->readable = openat(dir->fd, ".",
+				       O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
+	return dir->readable < 0 ? -errno : dir->readable;
+}
+
 int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask,
 		      struct fanr_directory *dir)
 {
-	return mark_add(h, flags, mask, &(struct object){ .dirfd = dir->fd, .dir = dir });
+	const struct object object = { .dirfd = dir->fd, .path = ".", .dir = dir };
+
+	return mark_add(h, flags, mask, &object);
 }

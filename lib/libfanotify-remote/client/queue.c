@@ -301,15 +301,20 @@ bool fanr_link_known(struct fanr *h, dev_t dev)
 /* MARK, or where the server knows it the one that tells more */
 static int enter(struct fanr_link *link, struct fanr_queue_mark *mark, struct fanr_directory *dir)
 {
+	int fd = fanr_directory_read(dir);
+
+	if (fd < 0)
+		return fd;
 	memcpy(mark->token, link->token, sizeof(mark->token));
-	if (!link->no_enter && !ioctl(dir->fd, FANR_QUEUE_ENTER, mark)) {
+	if (!link->no_enter && !ioctl(fd, FANR_QUEUE_ENTER, mark)) {
+		dir->leaf_known = true;
 		dir->leaf = mark->flags & FANR_QUEUE_LEAF;
 		return 0;
 	}
 	if (!link->no_enter && errno != ENOTTY)
 		return -errno;
 	link->no_enter = true;
-	return ioctl(dir->fd, FANR_QUEUE_MARK, mark) ? -errno : 0;
+	return ioctl(fd, FANR_QUEUE_MARK, mark) ? -errno : 0;
 }
 
 int fanr_link_mark_directory(struct fanr *h, unsigned int flags, uint64_t mask, bool partial,
@@ -370,6 +375,17 @@ int fanr_queue_probe(int dirfd, const char *path, bool whole, uint64_t events, u
 		*mask = 0;
 	close(object);
 	return ret;
+}
+
+bool fanr_queue_counts_links(int object)
+{
+	struct fanr_queue_info info;
+	int fd = open_queue(object, &info);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return info.flags & FANR_QUEUE_LINKS;
 }
 
 /* ---- Events ------------------------------------------------------------ */

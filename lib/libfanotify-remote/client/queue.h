@@ -84,4 +84,7 @@ int fanr_link_next(struct fanr *h, struct fanr_event *ev);
 /* Which of the events a remote mark of the object could have: 0 or -errno as above */
 int fanr_queue_probe(int dirfd, const char *path, bool whole, uint64_t events, uint64_t *mask);
 
+/* Whether leaf.h is true of the object's file system, says its server */
+bool fanr_queue_counts_links(int object);
+
 #endif

@@ -17,6 +17,7 @@ struct fanr_reach {
 	struct fanr_reach *next;
 	dev_t dev;
 	uint64_t remote;
+	bool counts_links;		/* leaf.h */
 };
 
 struct fanr_root {

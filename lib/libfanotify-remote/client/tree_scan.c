@@ -73,11 +73,15 @@ static uint64_t remote_reach(struct fanr_root *root, const struct fanr_directory
 	    probe.remote.reason != FANR_REASON_FILESYSTEM)
 		return 0;
 	reach = malloc(sizeof(*reach));
-	if (reach) {
-		*reach = (struct fanr_reach){ root->reaches, dir->place.dev, probe.remote.mask };
-		root->reaches = reach;
-	}
-	return probe.remote.mask;
+	if (!reach)
+		return probe.remote.mask;
+	*reach = (struct fanr_reach){ .next = root->reaches, .dev = dir->place.dev,
+				      .remote = probe.remote.mask };
+	/* The event queue tells it of each directory */
+	if (probe.remote.backend == FANR_BACKEND_KERNEL)
+		reach->counts_links = fanr_queue_counts_links(dir->fd);
+	root->reaches = reach;
+	return reach->remote;
 }
 
 static uint64_t side_mask(uint64_t asked, bool is_root)
@@ -85,7 +89,8 @@ static uint64_t side_mask(uint64_t asked, bool is_root)
 	return (is_root ? asked : asked & ~(uint64_t)SELF_EVENTS) | FOLLOW_EVENTS;
 }
 
-enum { MARKED_NEW, MARKED_BEFORE };
+/* From what makes reading a directory most useful; the last one has been told of */
+enum { MARKED_NEW, MARKED_BEFORE, MARKED_NOT };
 
 static int mark_sides(struct fanr_scan *s, struct fanr_root *root, struct fanr_directory *dir,
 		      bool is_root)
@@ -100,7 +105,7 @@ static int mark_sides(struct fanr_scan *s, struct fanr_root *root, struct fanr_d
 	mask = side_mask(root->tree.local, is_root) | MODIFIERS;
 	known = fanr_mark_in_tree(s->h, FAN_MARK_ADD, mask, dir);
 	if (known < 0)
-		return judge(root, s->path, FANR_LOCAL, known, is_root) ?: MARKED_BEFORE;
+		return judge(root, s->path, FANR_LOCAL, known, is_root) ?: MARKED_NOT;
 	mask = cut(side_mask(root->tree.remote, is_root), remote);
 	if (mask) {
 		ret = fanr_mark_in_tree(s->h, FAN_MARK_ADD | FAN_MARK_REMOTE_INODE,
@@ -126,10 +131,10 @@ static bool wants_in(const struct fanr_root *root, const char *path)
 	return !root->tree.enter || root->tree.enter(root->tree.arg, path);
 }
 
-/* Marks what is open for every tree that it lies in */
+/* Marks a directory for every tree that it lies in */
 static int mark_directory(struct fanr_scan *s, struct fanr_directory *dir, bool is_root)
 {
-	int ret, marked = MARKED_BEFORE;
+	int ret, marked = MARKED_NOT;
 
 	for (struct fanr_root *r = s->h->trees.roots; r; r = r->next) {
 		if (s->only ? r != s->only : !fanr_root_covers(r, s->path))
@@ -139,8 +144,9 @@ static int mark_directory(struct fanr_scan *s, struct fanr_directory *dir, bool 
 		ret = mark_sides(s, r, dir, is_root);
 		if (ret < 0)
 			return ret;
+		if (ret < marked)
+			marked = ret;
 		if (ret == MARKED_NEW) {
-			marked = MARKED_NEW;
 			ret = report_progress(r, s->path);
 			if (ret)
 				return ret;
@@ -300,21 +306,44 @@ static int scan_open(struct fanr_scan *s, int fd, bool is_new)
 	return ret;
 }
 
-/* For what lies below it alone: all of that had its events since the marks were set */
-static bool need_not_read(const struct fanr_scan *s, const struct fanr_directory *dir)
+static bool counts_links(const struct fanr_scan *s, dev_t dev)
 {
 	const struct fanr_known_fsid *known = &s->h->known;
+	const struct fanr_reach *reach = s->only->reaches;
 
-	if (s->report)
+	if (known->known && known->dev == dev && known->counts_links)
+		return true;
+	while (reach && reach->dev != dev)
+		reach = reach->next;
+	return reach && reach->counts_links;
+}
+
+/* Of who looks for directories alone: all that are in it had events since it was marked */
+static bool need_not_read(const struct fanr_scan *s, const struct fanr_directory *dir)
+{
+	if (s->report || !s->only)
 		return false;
-	return dir->leaf || (known->known && known->dev == dir->place.dev &&
-			     known->counts_links && fanr_is_leaf(dir->fd));
+	if (dir->leaf_known)
+		return dir->leaf;
+	return counts_links(s, dir->place.dev) && fanr_is_leaf(dir->fd);
+}
+
+/* Takes what is open of dir over */
+static int read_directory(struct fanr_scan *s, struct fanr_directory *dir, int marked,
+			  bool is_root)
+{
+	int fd = fanr_directory_read(dir);
+
+	close(dir->fd);
+	if (fd >= 0)
+		return scan_open(s, fd, marked == MARKED_NEW);
+	return marked == MARKED_NOT ? 0 : unreadable(s, fd, is_root);
 }
 
 static int scan_directory(struct fanr_scan *s, const struct level *above, const char *name,
 			  bool is_root)
 {
-	int oflags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC, fd, marked, ret;
+	int oflags = O_PATH | O_DIRECTORY | O_CLOEXEC, fd, marked, ret;
 	struct fanr_directory dir;
 
 	if (!is_root && !is_wanted(s))
@@ -323,16 +352,18 @@ static int scan_directory(struct fanr_scan *s, const struct level *above, const 
 	if (fd < 0)
 		return unreadable(s, -errno, is_root);
 	ret = fanr_directory_init(&dir, fd, s->path);
-	marked = ret ? unreadable(s, ret, is_root) : mark_directory(s, &dir, is_root);
-	ret = 0;
+	if (ret)
+		marked = unreadable(s, ret, is_root) ?: MARKED_NOT;
+	else
+		marked = mark_directory(s, &dir, is_root);
+	ret = marked < 0 ? marked : 0;
 	if (marked == MARKED_NEW && !is_root && (above->is_new || !s->told))
 		ret = found(s, above->entry, true);
-	if (marked < 0 || ret || (marked == MARKED_BEFORE && !s->rescan && !s->only) ||
-	    need_not_read(s, &dir)) {
-		close(fd);
-		return marked < 0 ? marked : ret;
+	if (ret || (marked != MARKED_NEW && !s->rescan && !s->only) || need_not_read(s, &dir)) {
+		fanr_directory_close(&dir);
+		return ret;
 	}
-	return scan_open(s, fd, marked == MARKED_NEW);
+	return read_directory(s, &dir, marked, is_root);
 }
 
 int fanr_scan_path(struct fanr_scan *s, int dirfd, const char *name, const char *path,

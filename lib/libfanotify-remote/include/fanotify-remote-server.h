@@ -100,6 +100,12 @@ struct fanr_server_options {
 	size_t max_user_groups;		/* open at a time by one user; 0: 128 */
 	size_t max_user_marks;		/* of all groups of one user; 0: 2^18 */
 	size_t max_group_events;	/* queued for one group; 0: 16384 */
+
+	/*
+	 * A directory has 2 links if, and only if, it has no directories, and attributes
+	 * say so: who looks for directories does not read one that has 2.
+	 */
+	int counts_links;
 };
 
 /*

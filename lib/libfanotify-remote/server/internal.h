@@ -117,6 +117,7 @@ struct fanr_server {
 	int poll;			/* epoll of .wake and .timer */
 	uint64_t supported;
 	bool no_queue;
+	bool counts_links;
 	unsigned int max_user_groups;
 	size_t max_user_marks;
 	size_t max_group_events;

@@ -247,7 +247,8 @@ static int group_info(const struct request *r, uint64_t id, struct fanr_queue_in
 
 	memset(info, 0, sizeof(*info));
 	info->version = FANR_QUEUE_VERSION;
-	info->flags = server->no_notifications ? FANR_QUEUE_NO_POLL : 0;
+	info->flags = (server->no_notifications ? FANR_QUEUE_NO_POLL : 0) |
+		      (server->counts_links ? FANR_QUEUE_LINKS : 0);
 	info->supported = server->supported;
 	pthread_mutex_lock(&server->lock);
 	group = fanr_group_find(server, id);

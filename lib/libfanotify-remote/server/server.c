@@ -37,6 +37,7 @@ static void configure(struct fanr_server *server,
 	server->queue.max_bytes = or_default(options->max_bytes, DEFAULT_BYTES);
 	server->watches.max = or_default(options->max_watches, DEFAULT_WATCHES);
 	server->no_queue = options->no_queue;
+	server->counts_links = options->counts_links;
 	server->no_notifications = options->no_notifications;
 	server->timer = server->poll = server->listener = -1;
 	server->max_user_groups = or_default(options->max_user_groups, DEFAULT_USER_GROUPS);
