@@ -54,7 +54,7 @@ struct fanr_queue_flush {
 
 /* FANR_QUEUE_SOCKET: of a group's descriptor */
 struct fanr_queue_socket {
-	char name[32];		/* in the abstract namespace: what follows the NUL */
+	char name[32];		/* random; socket.h makes an address of it */
 };
 
 #define FANR_QUEUE_INFO		_IOR(0xfa, 1, struct fanr_queue_info)

@@ -12,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "fanotify-remote-server.h"
 #include "queue.h"
+#include "socket.h"
 #include "wire.h"
 
 #define QUEUE_NODE	UINT64_C(0xfffffffffffffffe)
@@ -875,12 +874,11 @@ static struct fanr_queue_socket address_of(uint64_t fh)
 static int connection(uint64_t fh, const void *data, size_t len)
 {
 	struct fanr_queue_socket address = address_of(fh);
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_un un;
+	socklen_t name = fanr_socket_name(&address, &un);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-	memcpy(un.sun_path + 1, address.name, sizeof(address.name));
-	ck_assert_int_eq(connect(fd, (void *)&un, offsetof(struct sockaddr_un, sun_path) + 1 +
-						  sizeof(address.name)), 0);
+	ck_assert_int_eq(connect(fd, (void *)&un, name), 0);
 	ck_assert_int_eq(send(fd, data, len, 0), len);
 	return fd;
 }

@@ -42,7 +42,8 @@ struct fanr_place {
 struct fanr_known_fsid {
 	bool scanning, known;
 	bool counts_links;	/* leaf.h */
-	dev_t dev;
+	bool one_device;	/* whatever is in the mount has this device */
+	struct fanr_place place;
 	int32_t fsid[2];
 };
 
@@ -109,7 +110,7 @@ void fanr_mounts_free(struct fanr *h);
 /* For O_PATH, as the flags of fanr_mark() say; -1 and errno */
 int fanr_open_object(unsigned int flags, int dirfd, const char *path);
 /* Takes fd over; 0 or -errno */
-int fanr_directory_init(struct fanr_directory *dir, int fd, const char *path);
+int fanr_directory_init(struct fanr *h, struct fanr_directory *dir, int fd, const char *path);
 void fanr_directory_close(struct fanr_directory *dir);
 /* .readable, or -errno */
 int fanr_directory_read(struct fanr_directory *dir);

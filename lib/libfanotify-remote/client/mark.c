@@ -44,17 +44,18 @@ static enum fanr_mark_kind kind_of(unsigned int flags)
 
 /* ---- FIDs and paths of what is marked ---------------------------------- */
 
-static int fsid_of(struct fanr *h, int fd, dev_t dev, int32_t *fsid)
+static int fsid_of(struct fanr *h, int fd, const struct fanr_place *place, int32_t *fsid)
 {
 	struct fanr_known_fsid *known = &h->known;
 	struct statfs fs;
 
-	if (!known->scanning || !known->known || known->dev != dev) {
+	if (!known->scanning || !known->known || known->place.dev != place->dev) {
 		if (fstatfs(fd, &fs))
 			return -errno;
 		memcpy(known->fsid, &fs.f_fsid, sizeof(known->fsid));
 		known->counts_links = fanr_counts_links(fs.f_type);
-		known->dev = dev;
+		known->one_device = known->counts_links || fs.f_type == FUSE_SUPER_MAGIC;
+		known->place = *place;
 		known->known = true;
 	}
 	memcpy(fsid, known->fsid, sizeof(known->fsid));
@@ -92,7 +93,7 @@ int fanr_fid_of(struct fanr *h, int fd, struct fanr_fid *fid, unsigned char *byt
 	if (fstat(fd, &st))
 		return -errno;
 	place->dev = st.st_dev;
-	return fsid_of(h, fd, st.st_dev, fid->fsid);
+	return fsid_of(h, fd, place, fid->fsid);
 }
 
 static char *path_of_fd(int fd)
@@ -294,10 +295,11 @@ static int remember(struct fanr *h, unsigned int flags, uint64_t mask, const str
 	/* What is below it has come along, though its event is still to be read */
 	if (!ret && whole && known && strcmp(e->path, whole))
 		fanr_table_move(&h->table, e, whole);
-	if (!ret) {
+	/* The second mark of a directory finds it as the first has left it */
+	if (!ret && !(whole && known && !strcmp(e->path, whole)))
 		e = fanr_table_put(&h->table, fid, given ? given : whole, FANR_PATH_CURRENT);
+	if (!ret)
 		ret = e ? known : -ENOMEM;
-	}
 	if (e && ret >= 0 && h->wd > 0 && kind_of(flags) == FANR_MARK_INODE &&
 	    fanr_table_set_wd(&h->table, e, h->wd))
 		ret = -ENOMEM;
@@ -331,7 +333,7 @@ static int remember_directory(struct fanr *h, unsigned int flags, uint64_t mask,
 	struct fanr_fid fid = o->dir->fid;
 
 	fid.source = group;
-	if (!fid.bytes || fsid_of(h, o->dir->fd, o->dir->place.dev, fid.fsid))
+	if (!fid.bytes || fsid_of(h, o->dir->fd, &o->dir->place, fid.fsid))
 		return 0;
 	return remember(h, flags, mask, o, &fid, &o->dir->place);
 }
@@ -511,17 +513,26 @@ int fanr_mark(struct fanr *h, unsigned int flags, uint64_t mask, int dirfd, cons
 	return mark_add(h, flags, mask, &(struct object){ .dirfd = dirfd, .path = path });
 }
 
-int fanr_directory_init(struct fanr_directory *dir, int fd, const char *path)
+int fanr_directory_init(struct fanr *h, struct fanr_directory *dir, int fd, const char *path)
 {
+	const struct fanr_known_fsid *known = &h->known;
 	struct statx st;
 
-	*dir = (struct fanr_directory){ .fd = fd, .readable = -1, .path = path };
+	dir->fd = fd;
+	dir->readable = -1;
+	dir->path = path;
+	dir->leaf_known = false;
+	if (fanr_handle_of(fd, &dir->fid, dir->bytes, &dir->place.mount_id)) {
+		dir->fid.bytes = NULL;
+	} else if (known->known && known->one_device &&
+		   known->place.mount_id == dir->place.mount_id) {
+		dir->place.dev = known->place.dev;
+		return 0;
+	}
 	/* Of the device alone, for which no server is asked */
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st))
 		return -errno;
 	dir->place.dev = makedev(st.stx_dev_major, st.stx_dev_minor);
-	if (fanr_handle_of(fd, &dir->fid, dir->bytes, &dir->place.mount_id))
-		dir->fid.bytes = NULL;
 	return 0;
 }
 

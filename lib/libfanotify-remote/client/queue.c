@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +16,6 @@
 #include "socket.h"
 #include "waiter.h"
 #include "../wire.h"
-
-#ifndef FUSE_SUPER_MAGIC
-#define FUSE_SUPER_MAGIC	0x65735546
-#endif
 
 #define FUSE_HANDLE_TYPE	0x81	/* FILEID_INO64_GEN: nodeid high, low, generation */
 

@@ -6,6 +6,7 @@
 #ifndef FANR_CLIENT_QUEUE_H
 #define FANR_CLIENT_QUEUE_H
 
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,10 @@
 
 #include "../queue.h"
 #include "fanotify-remote.h"
+
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC	0x65735546
+#endif
 
 struct fanr;
 struct fanr_directory;

@@ -2,15 +2,11 @@
 #include "socket.h"
 
 #include <errno.h>
-#include <stddef.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "../queue.h"
+#include "../socket.h"
 
 /* The server may take a connection whose token is still to come for a stranger's */
 #define TRIES	3
@@ -28,13 +24,12 @@ static int is_servers(int fd, int group)
 
 static int connect_to(const struct fanr_queue_socket *address, int group, const uint8_t *token)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	socklen_t len = offsetof(struct sockaddr_un, sun_path) + 1 + sizeof(address->name);
+	struct sockaddr_un un;
+	socklen_t len = fanr_socket_name(address, &un);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
-	memcpy(un.sun_path + 1, address->name, sizeof(address->name));
 	if (connect(fd, (void *)&un, len) || !is_servers(fd, group) ||
 	    send(fd, token, FANR_QUEUE_TOKEN, MSG_NOSIGNAL) != FANR_QUEUE_TOKEN) {
 		close(fd);

@@ -311,7 +311,7 @@ static bool counts_links(const struct fanr_scan *s, dev_t dev)
 	const struct fanr_known_fsid *known = &s->h->known;
 	const struct fanr_reach *reach = s->only->reaches;
 
-	if (known->known && known->dev == dev && known->counts_links)
+	if (known->known && known->place.dev == dev && known->counts_links)
 		return true;
 	while (reach && reach->dev != dev)
 		reach = reach->next;
@@ -351,7 +351,7 @@ static int scan_directory(struct fanr_scan *s, const struct level *above, const 
 	fd = openat(above->fd, name, oflags | (is_root ? 0 : O_NOFOLLOW));
 	if (fd < 0)
 		return unreadable(s, -errno, is_root);
-	ret = fanr_directory_init(&dir, fd, s->path);
+	ret = fanr_directory_init(s->h, &dir, fd, s->path);
 	if (ret)
 		marked = unreadable(s, ret, is_root) ?: MARKED_NOT;
 	else

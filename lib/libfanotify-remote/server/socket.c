@@ -4,15 +4,11 @@
  * message itself, and asks the server for nothing.
  */
 #include <errno.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "group.h"
+#include "socket.h"
 
 #define BACKLOG		64	/* connections that are looked at for one group, too */
 
@@ -31,16 +27,14 @@ static int random_address(struct fanr_queue_socket *address)
 
 static int listen_at(const struct fanr_queue_socket *address)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_un un;
+	socklen_t len = fanr_socket_name(address, &un);
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int ret;
 
 	if (fd < 0)
 		return -ENOTTY;
-	memcpy(un.sun_path + 1, address->name, sizeof(address->name));
-	if (bind(fd, (void *)&un, offsetof(struct sockaddr_un, sun_path) + 1 +
-				  sizeof(address->name)) == 0 &&
-	    listen(fd, BACKLOG) == 0)
+	if (bind(fd, (void *)&un, len) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	ret = -errno;
 	close(fd);
