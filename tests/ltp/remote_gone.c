@@ -3,7 +3,8 @@
  * What a fanmirror that stops or dies does to its listeners: while it is stopped
  * nobody waits for it, and when its connection is gone they are told, whether it
  * lives or not.  Listeners of another network namespace, who cannot have the socket
- * of the event queue, are told as well.
+ * of the event queue, are told as well.  And a listener that reads late gets all, in
+ * order, though the socket does not hold it.
  */
 #include "fan.h"
 #include "mirror.h"
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #define AT_ONCE	1000	/* ms */
+#define UNREAD	5000	/* changes: more than a socket holds, fewer than a queue */
 
 static struct mirror mirror;
 static struct fid root;
@@ -124,8 +126,29 @@ static void test_aborted(void)
 	end();
 }
 
+static void test_late_reader(void)
+{
+	unsigned int i = 0, n;
+	struct fan_event ev;
+	char path[32];
+
+	listen_from(false);
+	for (unsigned int made = 0; made < UNREAD; made++) {
+		snprintf(path, sizeof(path), "src/%u", made);
+		SAFE(mknod(path, S_IFREG | 0644, 0));
+	}
+	while (i < UNREAD && fan_next(group, &ev, 5000) && ev.mask == FAN_CREATE &&
+	       sscanf(ev.recs[0].name, "%u", &n) == 1 && n == i)
+		i++;
+	TST_CHECK(i == UNREAD, "%u changes that nobody has read: %u in order", UNREAD, i);
+	is_told_of("last");
+	close(group);
+	mirror_stop(&mirror);
+}
+
 static void test_all(void)
 {
+	test_late_reader();
 	test_stopped();
 	test_killed("a killed server", false);
 	test_aborted();

@@ -78,11 +78,22 @@ static bool is_for(struct fanr_server *server, const struct fanr_group *group, i
 	return ours;
 }
 
+/* It has a socket, or a read that waits, which would be overtaken */
+static bool is_busy(struct fanr_server *server, const struct fanr_group *group)
+{
+	bool busy;
+
+	pthread_mutex_lock(&server->lock);
+	busy = group->socket >= 0 || group->nreaders;
+	pthread_mutex_unlock(&server->lock);
+	return busy;
+}
+
 int fanr_socket_attach(struct fanr_server *server, struct fanr_group *group)
 {
 	int fd = -1;
 
-	if (group->socket >= 0 || group->nreaders)
+	if (is_busy(server, group))
 		return -EBUSY;
 	/* Whoever is not ours is late, or comes again */
 	for (int i = 0; i < BACKLOG; i++) {
