@@ -306,7 +306,8 @@ static int enter(struct fanr_link *link, struct fanr_queue_mark *mark, struct fa
 		dir->leaf = mark->flags & FANR_QUEUE_LEAF;
 		return 0;
 	}
-	if (!link->no_enter && errno != ENOTTY)
+	/* A server that does not know the ioctl may think that its argument is wrong */
+	if (!link->no_enter && errno != ENOTTY && errno != EINVAL)
 		return -errno;
 	link->no_enter = true;
 	return ioctl(fd, FANR_QUEUE_MARK, mark) ? -errno : 0;
