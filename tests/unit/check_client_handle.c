@@ -622,6 +622,150 @@ START_TEST(records_of_unmarked_objects_are_bounded)
 }
 END_TEST
 
+/* ---- Keys and stamps ----------------------------------------------------- */
+
+static struct fanr_key key_at(const char *name)
+{
+	struct fanr_key key;
+	int fd = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fanr_key_of_fd(fd, NULL, &key), 0);
+	close(fd);
+	return key;
+}
+
+START_TEST(the_key_of_an_event_is_that_of_the_object)
+{
+	struct fanr_key of_event, of_dir, of_file, other;
+	int fd;
+
+	make_dir("d");
+	mark("d");
+	touch("d/f");
+	next(FAN_CREATE);
+	ck_assert_int_eq(fanr_key_of_fid(&ev.object, &of_event), 0);
+	ck_assert_int_eq(fanr_key_of_fid(&ev.dir, &of_dir), 0);
+	ck_assert_int_eq(rename("d/f", "g"), 0);
+	touch("d/f");
+	of_file = key_at("g");
+	other = key_at("d/f");
+	ck_assert_mem_eq(&of_event, &of_file, sizeof(of_file));
+	ck_assert_mem_ne(&of_event, &other, FANR_KEY_SIZE(&other));
+	other = key_at("d");
+	ck_assert_mem_eq(&of_dir, &other, sizeof(other));
+	fd = open("g", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(fanr_key_of_fd(fd, &of_dir, &other), 0);
+	close(fd);
+	ck_assert_mem_eq(&other, &of_file, sizeof(other));
+}
+END_TEST
+
+START_TEST(what_is_no_fid_has_no_key)
+{
+	struct fanr_key key;
+
+	make_dir("d");
+	mark("d");
+	touch("d/f");
+	next(FAN_CREATE);
+	ck_assert_int_eq(fanr_key_of_fid(&ev.dir2, &key), -ENOENT);
+	ev.object.len = sizeof(key.bytes) + 1;
+	ck_assert_int_eq(fanr_key_of_fid(&ev.object, &key), -EINVAL);
+	ck_assert_int_eq(fanr_key_of_fd(-1, NULL, &key), -EBADF);
+}
+END_TEST
+
+START_TEST(a_stored_key_opens_its_object_and_no_other)
+{
+	struct fanr_key key = { 0 }, stored, found;
+	int mount_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+
+	touch("f");
+	stored = key_at("f");
+	memcpy(&key, &stored, FANR_KEY_SIZE(&stored));
+	ck_assert_int_eq(rename("f", "g"), 0);
+	touch("f");
+	fd = fanr_key_open(mount_fd, &key, O_RDONLY);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(fanr_key_of_fd(fd, NULL, &found), 0);
+	ck_assert_mem_eq(&found, &stored, sizeof(found));
+	close(fd);
+	ck_assert_int_eq(unlink("g"), 0);
+	ck_assert_int_eq(fanr_key_open(mount_fd, &key, O_RDONLY), -ESTALE);
+	key.len = 0;
+	ck_assert_int_eq(fanr_key_open(mount_fd, &key, O_RDONLY), -EINVAL);
+	key.len = sizeof(key.bytes) + 1;
+	ck_assert_int_eq(fanr_key_open(mount_fd, &key, O_RDONLY), -EINVAL);
+	close(mount_fd);
+	drop_privilege();
+	ck_assert_int_eq(fanr_key_open(AT_FDCWD, &stored, O_RDONLY), -EPERM);
+}
+END_TEST
+
+static struct fanr_stamp stamp_at(const char *name)
+{
+	struct fanr_stamp stamp;
+
+	ck_assert_int_eq(fanr_stamp_at(AT_FDCWD, name, &stamp), 0);
+	return stamp;
+}
+
+/* A time of long ago: a change shows, however coarse the clock */
+static struct fanr_stamp old_stamp(const char *name)
+{
+	const struct timespec old[] = { { 1000000000, 5 }, { 1000000000, 7 } };
+
+	ck_assert_int_eq(utimensat(AT_FDCWD, name, old, AT_SYMLINK_NOFOLLOW), 0);
+	return stamp_at(name);
+}
+
+START_TEST(a_stamp_tells_every_change)
+{
+	struct fanr_stamp before, after;
+	struct stat st;
+	int fd;
+
+	touch("f");
+	before = old_stamp("f");
+	ck_assert_int_eq(stat("f", &st), 0);
+	ck_assert_uint_eq(before.dev, st.st_dev);
+	ck_assert_uint_eq(before.ino, st.st_ino);
+	ck_assert_uint_eq(before.mode, st.st_mode);
+	ck_assert_int_eq(before.mtime, 1000000000000000007);
+	ck_assert_int_eq(before.ctime, st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec);
+	after = stamp_at("f");
+	ck_assert_mem_eq(&before, &after, sizeof(after));
+
+	fd = open("f", O_WRONLY | O_CLOEXEC);
+	ck_assert_int_eq(write(fd, "x", 1), 1);
+	ck_assert_int_eq(fanr_stamp_at(fd, "", &after), 0);
+	ck_assert_int_ne(after.mtime, before.mtime);
+	ck_assert_uint_eq(after.size, 1);
+	close(fd);
+	before = old_stamp("f");
+	ck_assert_int_eq(chmod("f", 0400), 0);
+	after = stamp_at("f");
+	ck_assert_mem_ne(&before, &after, sizeof(after));
+	touch("other");
+	ck_assert_int_eq(rename("other", "f"), 0);
+	before = old_stamp("f");
+	ck_assert_uint_ne(before.ino, after.ino);
+}
+END_TEST
+
+START_TEST(a_stamp_is_of_a_link_itself)
+{
+	struct fanr_stamp stamp;
+
+	ck_assert_int_eq(symlink("nowhere", "l"), 0);
+	stamp = stamp_at("l");
+	ck_assert(S_ISLNK(stamp.mode));
+	ck_assert_int_eq(fanr_stamp_at(AT_FDCWD, "nowhere", &stamp), -ENOENT);
+}
+END_TEST
+
 /* ---- Probe ------------------------------------------------------------- */
 
 START_TEST(probe_tells_local_from_remote)
@@ -726,6 +870,11 @@ static void add_path_tests(TCase *t)
 	tcase_add_test(t, an_absent_side_has_no_path);
 	tcase_add_test(t, an_overflow_is_an_event);
 	tcase_add_test(t, records_of_unmarked_objects_are_bounded);
+	tcase_add_test(t, the_key_of_an_event_is_that_of_the_object);
+	tcase_add_test(t, what_is_no_fid_has_no_key);
+	tcase_add_test(t, a_stored_key_opens_its_object_and_no_other);
+	tcase_add_test(t, a_stamp_tells_every_change);
+	tcase_add_test(t, a_stamp_is_of_a_link_itself);
 }
 
 int main(void)

@@ -116,24 +116,12 @@ static int mount_fd(struct fanr *h, const struct fanr_fid *fid)
 
 int fanr_open_fid(struct fanr *h, const struct fanr_fid *fid, int flags)
 {
-	union {
-		struct file_handle handle;
-		unsigned char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-	} u;
-	int mfd, fd;
+	struct fanr_key key;
+	int ret = fanr_key_of_fid(fid, &key);
 
-	if (!fid->bytes)
-		return -ENOENT;
-	if (fid->len > MAX_HANDLE_SZ)
-		return -EINVAL;
-	mfd = mount_fd(h, fid);
-	if (mfd < 0)
-		return mfd;
-	u.handle.handle_bytes = fid->len;
-	u.handle.handle_type = fid->type;
-	memcpy(u.handle.f_handle, fid->bytes, fid->len);
-	fd = open_by_handle_at(mfd, &u.handle, flags | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (!ret)
+		ret = mount_fd(h, fid);
+	return ret < 0 ? ret : fanr_key_open(ret, &key, flags);
 }
 
 static bool leads_to(const char *path, const struct stat *object)

@@ -32,8 +32,9 @@
  * which leaves the other's handle working.
  *
  * Blocking: fanr_mark() and fanr_probe() wait for the file system (for a remote
- * mark: for its server's answer; a fatal signal ends the wait), fanr_resolve(),
- * fanr_event_path() and fanr_open_fid() may.  Everything else returns at once.
+ * mark: for its server's answer; a fatal signal ends the wait), and so does
+ * fanr_stamp_at(); fanr_resolve(), fanr_event_path() and all that opens or finds
+ * objects may.  Everything else returns at once.
  *
  * Kernel: 6.1 or later for local events.  Remote ones come from the kernel where
  * it has the interface that fanotify-remote(7) describes and the file system's
@@ -352,6 +353,71 @@ FANR_API int fanr_event_path(struct fanr *h, const struct fanr_event *ev,
  * -ESTALE (deleted), or what open_by_handle_at(2) says.
  */
 FANR_API int fanr_open_fid(struct fanr *h, const struct fanr_fid *fid, int flags);
+
+/* ---- Keys -------------------------------------------------------------- */
+
+/*
+ * A FID to keep: it borrows nothing, and means the same to every handle and process
+ * for as long as the file system is mounted, or beyond where its file handles are
+ * as durable.  Its first FANR_KEY_SIZE() bytes are the same for the same object and
+ * others for any other: compare, hash or store them.
+ */
+struct fanr_key {
+	int32_t fsid[2];
+	int32_t type;
+	uint32_t len;
+	unsigned char bytes[128];	/* zeroes after len */
+};
+#define FANR_KEY_SIZE(key)	(offsetof(struct fanr_key, bytes) + (key)->len)
+
+/*
+ * The key of what an event names.  Returns 0, -ENOENT (the FID is absent) or -EINVAL
+ * (a FID that no event has).
+ */
+FANR_API int fanr_key_of_fid(const struct fanr_fid *fid, struct fanr_key *key);
+
+/*
+ * The key of what is open as fd, which may be O_PATH: the one that events of it have.
+ * The file system is asked for its fsid, which may ask a server; with `beside`, the
+ * key of something else on the same file system, it is taken from there.
+ *
+ * Returns 0; -EOPNOTSUPP (a file system without file handles), or what
+ * name_to_handle_at(2) and fstatfs(2) say.
+ */
+FANR_API int fanr_key_of_fd(int fd, const struct fanr_key *beside, struct fanr_key *key);
+
+/*
+ * Opens what a key names, wherever it is by now, with these flags of open(2) and
+ * O_CLOEXEC.  mount_fd is anything open (not O_PATH) on its file system, in the mount to
+ * open it by.  Needs CAP_DAC_READ_SEARCH.
+ *
+ * Returns a descriptor; -EINVAL (no key), -ESTALE (deleted; or, of a directory, renamed
+ * with those above it at this very moment), or what open_by_handle_at(2) says.
+ */
+FANR_API int fanr_key_open(int mount_fd, const struct fanr_key *key, int flags);
+
+/*
+ * What an object was like.  Who keeps this beside what he read finds by comparing it,
+ * byte for byte, what changed while events were lost or nobody listened.
+ *
+ * Two changes within the granularity of the file system's clock may leave the same
+ * stamp: one whose ctime is not older by a second than the time at which it was
+ * taken, by that clock, does not say that nothing changed since.
+ */
+struct fanr_stamp {
+	uint64_t dev, ino, mode, size;	/* as stat(2) gives them */
+	int64_t mtime, ctime;		/* ns since 1970 */
+};
+
+/*
+ * The stamp of path, relative to dirfd, or of dirfd itself if path is ""; symbolic
+ * links are not followed.  The server of the file system is asked, whatever the kernel
+ * has cached, so that it is no older than the event that one has seen, whichever
+ * the back end.
+ *
+ * Returns 0 or what statx(2) says.
+ */
+FANR_API int fanr_stamp_at(int dirfd, const char *path, struct fanr_stamp *stamp);
 
 /* ---- Probe ------------------------------------------------------------- */
 
