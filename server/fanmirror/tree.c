@@ -106,13 +106,24 @@ static void remove_dir(struct tree *tree, struct tree_dir *dir)
 	unref(dir);
 }
 
+static bool lies_below(const struct tree_dir *dir, const struct tree_dir *top)
+{
+	while (dir && dir != top)
+		dir = dir->parent;
+	return dir;
+}
+
+/*
+ * What was learned of the parent can be newer than the event, and have it below the
+ * directory: then events that are still to come take both to where they are.
+ */
 static void set_parent(struct tree_dir *dir, struct tree_dir *parent,
 		       const char *name)
 {
 	struct tree_dir *old_parent = dir->parent;
 	char *old_name = dir->name;
 
-	if (dir->root)
+	if (dir->root || lies_below(parent, dir))
 		return;
 	if (parent)
 		parent->refs++;
