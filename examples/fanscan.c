@@ -10,6 +10,7 @@
  * follows the remote events and is the only one that opens anything there.
  */
 #include <ctype.h>
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -37,32 +38,19 @@
 #define CACHE_SIZE	65536
 #define SEC		1000000000LL
 #define MARGIN		(5 * SEC)	/* an event may come that late */
-#define REMOTE_MASK	(FAN_CLOSE_WRITE | FAN_MODIFY | FAN_CREATE | FAN_MOVED_TO | FAN_ONDIR)
+#define TEXT_SIZE	1100
 
 enum verdict { CLEAN, INFECTED, NO_VERDICT, NO_ANSWER };	/* NO_ANSWER: ask again later */
 
-/* Which content of which file: a file that differs in none of it is unchanged */
-struct stamp {
-	uint64_t ino, mode, size;
-	int64_t mtime, ctime;
-};
-
-static const char *mountpoint, *clamd = "/var/run/clamav/clamd.ctl";
+static const char *mountpoint;
+static struct sockaddr_un clamd = { AF_UNIX, "/var/run/clamav/clamd.ctl" };
 static int64_t limit = 5 * SEC, keep = 600 * SEC;
 static bool deny_unknown, quarantine = true;
 
-static int group, root_fd, quarantine_fd = -1, audit_fd = -1;
-static bool can_audit;
+static int group, quarantine_fd = -1, audit = -1;
+static unsigned int denied = FAN_DENY | FAN_AUDIT;
 static _Atomic int64_t server_ahead;	/* the file system's clock less ours */
-
 static _Atomic unsigned int undecided;	/* files in a row without a verdict */
-
-/* Files known as clean */
-static struct {
-	struct stamp stamp;
-	int64_t until;
-} cache[CACHE_SIZE];
-static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
@@ -88,62 +76,35 @@ static int64_t clock_now(clockid_t clock)
 	return ts.tv_sec * SEC + ts.tv_nsec;
 }
 
-/* ---- What is known of a file ------------------------------------------------- */
-
-/* Asks the server itself: what the kernel has cached may be older than the event */
-static int stamp_of(int dirfd, const char *path, struct stamp *s)
+/* Files known as clean, for as long as nothing of their stamps changes */
+static bool known_clean(const struct fanr_stamp *s, bool since_now)
 {
-	struct statx x;
-
-	if (statx(dirfd, path, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_STATX_FORCE_SYNC,
-		  STATX_BASIC_STATS, &x))
-		return -errno;
-	*s = (struct stamp){ x.stx_ino, x.stx_mode, x.stx_size, x.stx_mtime.tv_sec * SEC + x.stx_mtime.tv_nsec,
-			     x.stx_ctime.tv_sec * SEC + x.stx_ctime.tv_nsec };
-	return 0;
-}
-
-static bool known_clean(const struct stamp *s)
-{
+	static struct known { struct fanr_stamp stamp; int64_t until; } cache[CACHE_SIZE];
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct known *k = &cache[s->ino % CACHE_SIZE];
+	int64_t now = clock_now(CLOCK_BOOTTIME);
 	bool known;
 
-	pthread_mutex_lock(&cache_lock);
-	known = !memcmp(&cache[s->ino % CACHE_SIZE].stamp, s, sizeof(*s)) &&
-		cache[s->ino % CACHE_SIZE].until > clock_now(CLOCK_BOOTTIME);
-	pthread_mutex_unlock(&cache_lock);
+	pthread_mutex_lock(&lock);
+	if (since_now)
+		*k = (struct known){ *s, now + keep };
+	known = !memcmp(&k->stamp, s, sizeof(*s)) && k->until > now;
+	pthread_mutex_unlock(&lock);
 	return known;
 }
-
-/* Not for what changed just now: a second change might leave the same times */
-static void remember_clean(const struct stamp *s)
-{
-	pthread_mutex_lock(&cache_lock);
-	if (s->ctime + SEC < clock_now(CLOCK_REALTIME) + server_ahead) {
-		cache[s->ino % CACHE_SIZE].stamp = *s;
-		cache[s->ino % CACHE_SIZE].until = clock_now(CLOCK_BOOTTIME) + keep;
-	}
-	pthread_mutex_unlock(&cache_lock);
-}
-
-/* ---- clamd ------------------------------------------------------------------- */
 
 /* In one message: clamd may hang up on a command whose descriptor comes later */
 static ssize_t send_command(int sock, const char *command, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
+	struct cmsghdr head = { CMSG_LEN(sizeof(fd)), SOL_SOCKET, SCM_RIGHTS };
+	struct { struct cmsghdr head; int fd; } rights = { head, fd };
 	struct iovec iov[] = { { (char *)command, strlen(command) + 1 }, { "", 1 } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 1 };
-	struct cmsghdr *c = (struct cmsghdr *)control.buf;
 
 	if (fd >= 0) {
 		msg.msg_iovlen = 2;
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		*c = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+		msg.msg_control = &rights;
+		msg.msg_controllen = sizeof(rights);
 	}
 	return sendmsg(sock, &msg, MSG_NOSIGNAL);
 }
@@ -152,100 +113,87 @@ static ssize_t send_command(int sock, const char *command, int fd)
 static int ask_clamd(const char *command, int fd, int64_t wait, char *reply, size_t size)
 {
 	struct timeval tv = { wait / SEC, wait % SEC / 1000 };
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), ret = 0;
 	ssize_t n = -1;
 
 	if (sock < 0)
 		return -errno;
-	strncpy(addr.sun_path, clamd, sizeof(addr.sun_path) - 1);
 	setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 	setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	if (!connect(sock, (struct sockaddr *)&addr, sizeof(addr)) && send_command(sock, command, fd) > 0)
+	if (!connect(sock, (struct sockaddr *)&clamd, sizeof(clamd)) && send_command(sock, command, fd) > 0)
 		n = recv(sock, reply, size - 1, MSG_WAITALL);	/* clamd closes it then */
 	if (n <= 0)
-		err = !n ? -ECONNRESET : errno == EAGAIN ? -ETIMEDOUT : -errno;
+		ret = !n ? -ECONNRESET : errno == EAGAIN ? -ETIMEDOUT : -errno;
 	else
 		reply[n] = '\0';
 	close(sock);
-	return err;
+	return ret;
 }
 
 /* When it hangs altogether, nobody waits for as long again, so that no queue builds up */
 static int ask_for_scan(int fd, char *reply, size_t size)
 {
 	static _Atomic int64_t hung_until;
-	int err;
+	int ret;
 
 	if (clock_now(CLOCK_BOOTTIME) < hung_until)
 		return -ETIMEDOUT;
-	err = ask_clamd("zFILDES", fd, limit, reply, size);
-	if (err == -ECONNRESET)		/* it was busy, or is being started again */
-		err = ask_clamd("zFILDES", fd, limit, reply, size);
-	if (err == -ETIMEDOUT && ask_clamd("zPING", -1, limit / 4, reply, size))
+	ret = ask_clamd("zFILDES", fd, limit, reply, size);
+	if (ret == -ECONNRESET)		/* it was busy, or is being started again */
+		ret = ask_clamd("zFILDES", fd, limit, reply, size);
+	if (ret == -ETIMEDOUT && ask_clamd("zPING", -1, limit / 4, reply, size))
 		hung_until = clock_now(CLOCK_BOOTTIME) + limit;
-	return err;
+	return ret;
 }
 
 /* "fd[12]: OK", "fd[12]: NAME FOUND" or "... ERROR"; text gets NAME or the error */
-static enum verdict parse_reply(char *reply, char *text, size_t size)
+static enum verdict parse_reply(const char *reply, char *text)
 {
-	char *p = strstr(reply, ": "), *end = strrchr(reply, ' ');
+	char *end = sscanf(reply, "fd[%*d]: %1023[^\n]", text) == 1 ? strrchr(text, ' ') : text;
 
-	if (!strncmp(reply, "fd[", 3) && p && !strcmp(p, ": OK"))
+	if (!end && !strcmp(text, "OK"))
 		return CLEAN;
-	if (!p || !end || p + 2 > end || strcmp(end, " FOUND")) {
-		snprintf(text, size, "clamd says: %s", reply);
-		return NO_VERDICT;
+	if (end && !strcmp(end, " FOUND")) {
+		*end = '\0';
+		return INFECTED;
 	}
-	*end = '\0';
-	snprintf(text, size, "%s", p + 2);
-	return INFECTED;
+	snprintf(text, TEXT_SIZE, "clamd says: %s", reply);
+	return NO_VERDICT;
 }
 
 /* How clamd failed is logged once, and how often, when it answers again */
 static void count_undecided(enum verdict v, const char *why)
 {
-	unsigned int before = v >= NO_VERDICT ? undecided++ : atomic_exchange(&undecided, 0);
+	unsigned int before = v < NO_VERDICT ? atomic_exchange(&undecided, 0) : 0;
 
-	if (v >= NO_VERDICT && !before)
-		say("no verdict: %s; until there is one, opens are %s", why,
-		    deny_unknown ? "denied" : "allowed");
-	else if (v < NO_VERDICT && before)
+	if (before)
 		say("clamd answers again, after %u files without a verdict", before);
+	if (v >= NO_VERDICT && !undecided++)
+		say("no verdict: %s; until there is, opens are %s", why, deny_unknown ? "denied" : "allowed");
 }
 
-/* The file as it is now; text gets the signature's name, or what went wrong */
-static enum verdict scan(int fd, bool changed, char *text, size_t size)
+/* The file as it is now, which gets its stamp; text gets the signature's name, or what went wrong */
+static enum verdict scan(int fd, struct fanr_stamp *s, bool changed, char *text)
 {
-	struct stamp before, after;
-	bool stamped = !stamp_of(fd, "", &before);
+	bool stamped = !fanr_stamp_at(fd, "", s);
 	enum verdict v = NO_ANSWER;
+	struct fanr_stamp after;
 	char reply[1024];
-	int err;
+	int ret;
 
-	if (stamped && (!S_ISREG(before.mode) || !before.size || (!changed && known_clean(&before))))
+	if (stamped && (!S_ISREG(s->mode) || !s->size || (!changed && known_clean(s, false))))
 		return CLEAN;
-	err = ask_for_scan(fd, reply, sizeof(reply));
-	if (err)
-		snprintf(text, size, "%s: %s", clamd, strerror(-err));
+	ret = ask_for_scan(fd, reply, sizeof(reply));
+	if (ret)
+		snprintf(text, TEXT_SIZE, "%s: %s", clamd.sun_path, strerror(-ret));
 	else
-		v = parse_reply(reply, text, size);
+		v = parse_reply(reply, text);
 	count_undecided(v, text);
-	if (v == CLEAN && stamped && !stamp_of(fd, "", &after) && !memcmp(&before, &after, sizeof(after)))
-		remember_clean(&before);
+	/* what changed just now may change again and leave the same times */
+	if (v == CLEAN && stamped && s->ctime + SEC < clock_now(CLOCK_REALTIME) + server_ahead &&
+	    !fanr_stamp_at(fd, "", &after) && !memcmp(s, &after, sizeof(after)))
+		known_clean(s, true);
 	return v;
-}
-
-/* ---- Local side: permission events --------------------------------------------- */
-
-static void answer(int fd, bool allow)
-{
-	struct fanotify_response r = { fd, allow ? FAN_ALLOW : can_audit ? FAN_DENY | FAN_AUDIT : FAN_DENY };
-
-	if (write(group, &r, sizeof(r)) != sizeof(r))
-		say("answering a permission event: %s", strerror(errno));
-	close(fd);
 }
 
 static void path_of(int fd, char *path)
@@ -261,21 +209,21 @@ static void path_of(int fd, char *path)
 /* The kernel's record says that an open was denied, this one why */
 static void audit_denial(const char *path, int pid, const char *why)
 {
-	char *p = audit_encode_nv_string("path", path, 0), *w = audit_encode_nv_string("sig", why, 0), *msg;
+	char *p = audit_encode_nv_string("path", path, 0), *w = audit_encode_nv_string("sig", why, 0);
+	char msg[3 * PATH_MAX];
 
-	if (audit_fd >= 0 && p && w && asprintf(&msg, "op=fanscan-deny opid=%d %s %s", pid, w, p) > 0) {
-		if (audit_log_user_message(audit_fd, AUDIT_TRUSTED_APP, msg, NULL, NULL, NULL, 0) <= 0)
-			say("audit record of %s: %s", path, strerror(errno));
-		free(msg);
-	}
+	snprintf(msg, sizeof(msg), "op=fanscan-deny opid=%d %s %s", pid, w ? w : "", p ? p : "");
+	if (audit >= 0 && audit_log_user_message(audit, AUDIT_TRUSTED_APP, msg, NULL, NULL, NULL, 0) <= 0)
+		say("audit record of %s: %s", path, strerror(errno));
 	free(p);
 	free(w);
 }
 
-static void decide(int fd, int pid)
+static bool is_allowed(int fd, int pid)
 {
-	char text[1100] = "", path[PATH_MAX];
-	enum verdict v = scan(fd, false, text, sizeof(text));
+	char text[TEXT_SIZE] = "", path[PATH_MAX];
+	struct fanr_stamp s = { 0 };
+	enum verdict v = scan(fd, &s, false, text);
 	bool deny = v == INFECTED || (v >= NO_VERDICT && deny_unknown);
 
 	if (deny) {
@@ -284,7 +232,16 @@ static void decide(int fd, int pid)
 			say("DENIED %s: %s, process %d", path, text, pid);
 		audit_denial(path, pid, text);
 	}
-	answer(fd, !deny);
+	return !deny;
+}
+
+static void answer(int fd, bool allow)
+{
+	struct fanotify_response r = { fd, allow ? FAN_ALLOW : denied };
+
+	if (write(group, &r, sizeof(r)) != sizeof(r))
+		say("answering a permission event: %s", strerror(errno));
+	close(fd);
 }
 
 /* One of JOBS threads. An open of this process waits for one of them, none of them for it */
@@ -297,80 +254,63 @@ static void *answer_opens(void *unused)
 		n = read(group, &m, sizeof(m));
 		if (n < 0)	/* the kernel has denied that one open */
 			say("reading permission events: %s", strerror(errno));
-		else if (m.fd >= 0 && m.pid == getpid())
-			answer(m.fd, true);
 		else if (m.fd >= 0)
-			decide(m.fd, m.pid);
+			answer(m.fd, m.pid == getpid() || is_allowed(m.fd, m.pid));
 	}
 	return unused;
 }
 
-/* ---- Infected files that others wrote -------------------------------------------- */
-
-static int write_origin(const char *name, const char *path, const char *signature)
+/* Into the quarantine, unless another file has got its path meanwhile */
+static int move_away(int fd, uint64_t ino, const char *path, const char *signature, const char *name)
 {
-	int fd = openat(quarantine_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), err = 0;
+	struct fanr_stamp moved;
+	char origin[80];
+	int ret = 0, o;
 
-	if (fd < 0)
+	snprintf(origin, sizeof(origin), "%s.origin", name);
+	o = openat(quarantine_fd, origin, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (o < 0)
 		return -errno;
-	if (dprintf(fd, "signature: %s\npath: %s\n", signature, path) < 0 || fsync(fd))
-		err = -errno;
-	close(fd);
-	return err;
+	if (dprintf(o, "signature: %s\npath: %s\n", signature, path) < 0 || fsync(o) || fchmod(fd, 0) ||
+	    renameat2(AT_FDCWD, path, quarantine_fd, name, RENAME_NOREPLACE)) {
+		ret = -errno;
+	} else if (fanr_stamp_at(quarantine_fd, name, &moved) || moved.ino != ino) {
+		renameat2(quarantine_fd, name, AT_FDCWD, path, RENAME_NOREPLACE);
+		ret = -EBUSY;
+	}
+	close(o);
+	if (ret)
+		unlinkat(quarantine_fd, origin, 0);
+	return ret;
 }
 
-/* Moves it there, unless another file has got its name meanwhile */
-static int move_away(const char *path, const char *name, uint64_t ino)
+static void found(int fd, const struct fanr_stamp *s, const char *path, const char *signature)
 {
-	struct stamp s;
-
-	if (renameat2(AT_FDCWD, path, quarantine_fd, name, RENAME_NOREPLACE))
-		return -errno;
-	if (!stamp_of(quarantine_fd, name, &s) && s.ino == ino)
-		return 0;
-	renameat2(quarantine_fd, name, AT_FDCWD, path, RENAME_NOREPLACE);
-	return -EBUSY;
-}
-
-static void found(int fd, const struct stamp *s, const char *path, const char *signature)
-{
-	char name[64], origin[80], now[PATH_MAX];
-	int err;
+	char name[64], now[PATH_MAX];
+	int ret;
 
 	path_of(fd, now);
 	if (strstr(now, "/" QUARANTINE "/"))	/* a later event of what was moved already */
 		return;
-	if (!quarantine) {
-		say("INFECTED %s: %s", path, signature);
-		return;
-	}
 	snprintf(name, sizeof(name), "%llx-%lld", (long long)s->ino, (long long)clock_now(CLOCK_REALTIME));
-	snprintf(origin, sizeof(origin), "%s.origin", name);
-	err = write_origin(origin, path, signature);
-	if (!err && fchmod(fd, 0))
-		err = -errno;
-	if (!err)
-		err = move_away(path, name, s->ino);
-	if (!err) {
+	ret = quarantine ? move_away(fd, s->ino, path, signature, name) : 0;
+	if (!quarantine)
+		say("INFECTED %s: %s", path, signature);
+	else if (ret)
+		say("INFECTED %s: %s, cannot be moved: %s", path, signature, strerror(-ret));
+	else
 		say("QUARANTINED %s: %s, as %s/%s", path, signature, QUARANTINE, name);
-		return;
-	}
-	unlinkat(quarantine_fd, origin, 0);
-	say("INFECTED %s: %s, cannot be moved: %s", path, signature, strerror(-err));
 }
 
 /* Takes fd. False: no verdict, come back to it */
 static bool scan_remote(int fd, const char *path, bool changed)
 {
-	char text[1100] = "";
-	enum verdict v = CLEAN;
-	struct stamp s;
+	char text[TEXT_SIZE] = "";
+	struct fanr_stamp s = { 0 };
+	enum verdict v = scan(fd, &s, changed, text);
 
-	if (!stamp_of(fd, "", &s) && S_ISREG(s.mode)) {
-		v = scan(fd, changed, text, sizeof(text));
-		if (v == INFECTED)
-			found(fd, &s, path, text);
-	}
+	if (v == INFECTED)
+		found(fd, &s, path, text);
 	close(fd);
 	return v != NO_ANSWER;
 }
@@ -380,245 +320,179 @@ static bool scan_tree(const char *path, int64_t since)
 {
 	char *paths[] = { (char *)path, NULL };
 	FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
-	bool done = fts != NULL;
-	struct stamp s;
+	struct fanr_stamp s;
+	bool changed, done = true;
 	FTSENT *e;
 	int fd;
 
-	while (fts && (e = fts_read(fts))) {
+	if (!fts)
+		return false;
+	while ((e = fts_read(fts))) {
 		if (e->fts_info == FTS_D && !strcmp(e->fts_name, QUARANTINE))
 			fts_set(fts, e, FTS_SKIP);
-		if (e->fts_info == FTS_DP || stamp_of(AT_FDCWD, e->fts_path, &s))
+		if (e->fts_info == FTS_DP || fanr_stamp_at(AT_FDCWD, e->fts_path, &s))
 			continue;
 		/* what a changed directory holds may have been moved there with it */
-		e->fts_number = e->fts_level > 0 && (s.ctime >= since || e->fts_parent->fts_number);
-		if (!S_ISREG(s.mode) || (s.ctime < since && !e->fts_parent->fts_number) || known_clean(&s))
+		changed = s.ctime >= since || e->fts_parent->fts_number;
+		e->fts_number = e->fts_level > 0 && changed;
+		if (!S_ISREG(s.mode) || !changed || known_clean(&s, false))
 			continue;
 		fd = open(e->fts_path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (fd >= 0)
 			done &= scan_remote(fd, e->fts_path, false);
 	}
-	if (fts)
-		fts_close(fts);
+	fts_close(fts);
 	return done;
 }
 
 /* What the file system's clock is ahead of ours */
-static int measure_clock(void)
+static bool measure_clock(void)
 {
-	struct stamp s;
-	int fd = openat(root_fd, QUARANTINE "/clock", O_WRONLY | O_CREAT | O_CLOEXEC, 0600), err;
+	struct fanr_stamp s;
+	bool done = !futimens(quarantine_fd, NULL) && !fanr_stamp_at(quarantine_fd, "", &s);
 
-	if (fd < 0)
-		return -errno;
-	err = futimens(fd, NULL) ? -errno : stamp_of(fd, "", &s);
-	close(fd);
-	if (!err)
+	if (done)
 		server_ahead = s.ctime - clock_now(CLOCK_REALTIME);
-	return err;
+	else
+		say("the clock of %s cannot be read", mountpoint);
+	return done;
 }
 
-/* ---- Following remote events -------------------------------------------------- */
-
-static int64_t known;		/* until when all changes were seen, CLOCK_BOOTTIME */
-static bool behind;		/* something since then was not */
-
-/* Files that were written and not closed yet, and since when; key 0 if two share a slot */
-static struct {
-	uint64_t key;
-	int64_t since;
-} writes[4096];
-
-static void note_write(const struct fanr_fid *fid, bool closed)
-{
-	uint64_t key = 0xcbf29ce484222325;
-	unsigned int i;
-
-	for (i = 0; i < fid->len; i++)
-		key = (key ^ fid->bytes[i]) * 0x100000001b3;
-	i = key % (sizeof(writes) / sizeof(writes[0]));
-	if (closed && writes[i].key == key)
-		writes[i].since = 0;
-	else if (!closed && !writes[i].since)
-		writes[i].key = key, writes[i].since = clock_now(CLOCK_BOOTTIME);
-	else if (writes[i].key != key)
-		writes[i].key = 0;
-}
-
-/* Scans what may have changed and not been scanned since `known` */
-static void catch_up(void)
-{
-	int64_t now = clock_now(CLOCK_BOOTTIME);
-	int err = measure_clock();
-	size_t i;
-
-	for (i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
-		if (writes[i].since && writes[i].since < known)
-			known = writes[i].since;
-	memset(writes, 0, sizeof(writes));
-	say("scanning what changed in the last %lld s", (long long)((now - known + MARGIN) / SEC));
-	if (err)
-		say("%s/clock: %s", QUARANTINE, strerror(-err));
-	behind = err || !scan_tree(mountpoint, clock_now(CLOCK_REALTIME) + server_ahead - (now - known) - MARGIN);
-	say(behind ? "some of it could not be scanned" : "all of it is scanned");
-}
-
-static void take_remote_event(struct fanr *h, const struct fanr_event *ev)
+/* False: come back to it */
+static bool take_remote_event(struct fanr *h, const struct fanr_event *ev)
 {
 	char path[PATH_MAX];
-	int fd, err;
+	int fd, ret;
 
-	if (ev->mask & FAN_Q_OVERFLOW) {
-		say("remote events were lost");
-		behind = true;
-		return;
-	}
-	if (ev->mask & (FAN_MODIFY | FAN_CLOSE_WRITE))
-		note_write(&ev->object, ev->mask & FAN_CLOSE_WRITE);
-	if (!(ev->mask & ~(uint64_t)(FAN_MODIFY | FAN_ONDIR)))
-		return;
-	err = fanr_event_path(h, ev, FANR_SIDE_FROM, 0, path, sizeof(path));
-	if (ev->mask & FAN_ONDIR) {	/* it came with all that it holds, however old */
-		behind |= err != -ESTALE && (err < 0 || !scan_tree(path, INT64_MIN));
-		return;
-	}
+	ret = fanr_event_path(h, ev, FANR_SIDE_FROM, 0, path, sizeof(path));
+	if (ev->mask & FAN_ONDIR)	/* it came with all that it holds, however old */
+		return ret == -ESTALE || (ret >= 0 && scan_tree(path, INT64_MIN));
 	fd = fanr_open_fid(h, &ev->object, O_RDONLY | O_NONBLOCK);
+	if (fd >= 0 && ret < 0)
+		path_of(fd, path);
 	if (fd >= 0)
-		behind |= !scan_remote(fd, err < 0 ? ev->name ? ev->name : "?" : path, ev->mask & FAN_CLOSE_WRITE);
-	else if (fd != -ESTALE)
-		say("%s: %s", err < 0 ? "a file" : path, strerror(-fd)), behind = true;
+		return scan_remote(fd, path, ev->mask & (FAN_MODIFY | FAN_CLOSE_WRITE));
+	if (fd != -ESTALE)
+		say("%s: %s", ret < 0 ? "a file" : path, strerror(-fd));
+	return fd == -ESTALE;
 }
 
-static void follow(struct fanr *h)
+/* What was not scanned, or may not have been, is what changed since `known`, when all had been */
+static void follow(struct fanr *h, int64_t known)
 {
 	struct pollfd p = { .fd = fanr_fd(h), .events = POLLIN };
 	int ret, wait = 1000;
+	bool behind = false;
 	struct fanr_event ev;
+	int64_t ago;
 
 	for (;;) {
 		poll(&p, 1, behind ? wait : -1);
 		while ((ret = fanr_next(h, &ev))) {
-			if (ret > 0) {
-				take_remote_event(h, &ev);
+			if (ret > 0 && !(ev.mask & FAN_Q_OVERFLOW)) {
+				behind |= !take_remote_event(h, &ev);
 				continue;
 			}
-			say("reading remote events: %s", strerror(-ret));
+			say("remote events were lost: %s", ret > 0 ? "too many" : strerror(-ret));
 			behind = true;
 		}
 		wait = behind && wait < 60000 ? wait * 2 : 1000;
-		if (behind)
-			catch_up();
-		else
+		if (behind) {
+			ago = clock_now(CLOCK_BOOTTIME) - known + MARGIN;
+			say("scanning what changed in the last %lld s", (long long)(ago / SEC));
+			behind = !measure_clock() ||
+				 !scan_tree(mountpoint, clock_now(CLOCK_REALTIME) + server_ahead - ago);
+			say(behind ? "some of it could not be scanned" : "all of it is scanned");
+		} else {
 			known = clock_now(CLOCK_BOOTTIME);
+		}
 	}
 }
 
-/* ---- Start --------------------------------------------------------------------- */
-
-static void die(const char *what, int err)
+static int64_t seconds(const char *text, long least)
 {
-	fprintf(stderr, "fanscan: %s: %s\n", what, strerror(err));
-	exit(1);
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || *end || n < least || n > INT32_MAX)
+		errx(1, "%s: not a number of seconds that can be used", text);
+	return n * SEC;
 }
 
 static void parse(int argc, char **argv)
 {
 	int c, bad = 0;
-	char *end = "";
 
-	while (!*end && (c = getopt(argc, argv, "c:drs:t:")) != -1) {
+	while ((c = getopt(argc, argv, "c:drs:t:")) != -1) {
 		if (c == 'c')
-			keep = strtol(optarg, &end, 10) * SEC;
+			keep = seconds(optarg, 0);
 		else if (c == 'd')
 			deny_unknown = true;
 		else if (c == 'r')
 			quarantine = false;
-		else if (c == 's')
-			clamd = optarg;
+		else if (c == 's' && strlen(optarg) < sizeof(clamd.sun_path))
+			strcpy(clamd.sun_path, optarg);
 		else if (c == 't')
-			limit = strtol(optarg, &end, 10) * SEC;
+			limit = seconds(optarg, 1);
 		else
 			bad = 1;
 	}
-	if (*end || keep < 0 || limit <= 0) {
-		fprintf(stderr, "fanscan: %s: no number of seconds\n", optarg);
-		exit(1);
-	}
-	if (bad || optind + 1 != argc) {
-		fputs("Usage: fanscan [-dr] [-c seconds] [-s socket] [-t seconds] mountpoint\n", stderr);
-		exit(1);
-	}
-	if (strlen(clamd) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-		die(clamd, ENAMETOOLONG);
+	if (bad || optind + 1 != argc)
+		errx(1, "usage: fanscan [-dr] [-c seconds] [-s socket] [-t seconds] mountpoint");
 	mountpoint = argv[optind];
 }
 
-static void open_group(void)
+static void answer_all_opens(void)
 {
-	unsigned int flags = FAN_CLASS_CONTENT | FAN_CLOEXEC;
 	/* no open of an event may wait for the other end of a pipe */
 	unsigned int event_flags = O_RDONLY | O_LARGEFILE | O_CLOEXEC | O_NONBLOCK;
+	pthread_t thread;
+	int i;
 
-	group = fanotify_init(flags | FAN_ENABLE_AUDIT, event_flags);
-	can_audit = group >= 0;
-	audit_fd = can_audit ? audit_open() : -1;
-	if (audit_fd < 0)
+	group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_ENABLE_AUDIT, event_flags);
+	audit = group < 0 ? -1 : audit_open();
+	if (audit < 0)
 		say("no audit records: %s", strerror(errno));
-	if (!can_audit)
-		group = fanotify_init(flags, event_flags);
-	if (group < 0)
-		die("fanotify", errno);
-}
-
-static void open_quarantine(void)
-{
-	root_fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd < 0)
-		die(mountpoint, errno);
-	if (mkdirat(root_fd, QUARANTINE, 0700) && errno != EEXIST)
-		die(QUARANTINE, errno);
-	quarantine_fd = openat(root_fd, QUARANTINE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (quarantine_fd < 0)
-		die(QUARANTINE, errno);
-	if (measure_clock())
-		die(QUARANTINE "/clock", EIO);
+	if (group < 0) {
+		denied = FAN_DENY;
+		group = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, event_flags);
+	}
+	if (group < 0 || fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
+				       FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM, AT_FDCWD, mountpoint))
+		err(1, "%s", mountpoint);
+	for (i = 0; i < JOBS; i++)
+		if (pthread_create(&thread, NULL, answer_opens, NULL))
+			errx(1, "no memory for %d threads", JOBS);
 }
 
 /* A file system that nobody else can change is scanned for this machine alone */
-static bool mark(struct fanr *h)
-{
-	int err = fanr_mark(h, FAN_MARK_ADD | FAN_MARK_REMOTE_FILESYSTEM, REMOTE_MASK, AT_FDCWD, mountpoint);
-
-	known = clock_now(CLOCK_BOOTTIME);
-	if (err)
-		say("no remote events of %s: %s", mountpoint, strerror(-err));
-	if (fanotify_mark(group, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_OPEN_PERM | FAN_OPEN_EXEC_PERM,
-			  AT_FDCWD, mountpoint))
-		die(mountpoint, errno);
-	return !err;
-}
-
 int main(int argc, char **argv)
 {
-	pthread_t thread;
+	uint64_t mask = FAN_CLOSE_WRITE | FAN_MODIFY | FAN_CREATE | FAN_MOVED_TO | FAN_ONDIR;
+	char path[PATH_MAX];
 	struct fanr *h;
-	bool remote;
-	int err, i;
+	int64_t known;
+	int ret;
 
 	parse(argc, argv);
 	setvbuf(stderr, NULL, _IOLBF, 0);
-	open_group();
-	open_quarantine();
-	err = fanr_open(&h, 0);
-	if (err)
-		die("fanotify", -err);
-	remote = mark(h);
-	for (i = 0; i < JOBS; i++)
-		if ((err = pthread_create(&thread, NULL, answer_opens, NULL)))
-			die("thread", err);
-	say("ready: %s, %s", mountpoint, remote ? "local and remote" : "local");
-	if (remote)
-		follow(h);
+	snprintf(path, sizeof(path), "%s/" QUARANTINE, mountpoint);
+	if (!mkdir(path, 0700) || errno == EEXIST)
+		quarantine_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (quarantine_fd < 0)
+		err(1, "%s", path);
+	if (!measure_clock())
+		return 1;
+	ret = fanr_open(&h, 0);
+	if (!ret)
+		ret = fanr_mark(h, FAN_MARK_ADD | FAN_MARK_REMOTE_FILESYSTEM, mask, AT_FDCWD, mountpoint);
+	known = clock_now(CLOCK_BOOTTIME);
+	if (ret)
+		say("no remote events of %s: %s", mountpoint, strerror(-ret));
+	answer_all_opens();
+	say("ready: %s, %s", mountpoint, ret ? "local" : "local and remote");
+	if (!ret)
+		follow(h, known);
 	pause();
 	return 0;
 }
