@@ -120,6 +120,11 @@ int fanr_mark_in_tree(struct fanr *h, unsigned int flags, uint64_t mask,
 /* The path that the handle remembers for (dirfd, path); to be freed, NULL without memory */
 char *fanr_path_as_given(struct fanr *h, int dirfd, const char *path);
 
+union fanr_handle_space {
+	struct file_handle handle;
+	unsigned char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
 /* Fills in type, len and bytes, for which MAX_HANDLE_SZ must be there; 0 or -errno */
 int fanr_handle_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id);
 /* The same and the fsid: all but fid->source */

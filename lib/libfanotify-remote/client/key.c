@@ -42,10 +42,7 @@ int fanr_key_of_fd(int fd, const struct fanr_key *beside, struct fanr_key *key)
 
 int fanr_key_open(int mount_fd, const struct fanr_key *key, int flags)
 {
-	union {
-		struct file_handle handle;
-		unsigned char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-	} u;
+	union fanr_handle_space u;
 	int fd;
 
 	if (!key->len || key->len > sizeof(key->bytes))

@@ -23,11 +23,6 @@
 #define MARK_TYPES	(FAN_MARK_REMOTE_INODE | FAN_MARK_FILESYSTEM | FAN_MARK_MOUNT)
 #define MODIFIERS	(FAN_ONDIR | FAN_EVENT_ON_CHILD)
 
-union handle_buffer {
-	struct file_handle handle;
-	unsigned char bytes[sizeof(struct file_handle) + MAX_HANDLE_SZ];
-};
-
 static enum fanr_mark_kind kind_of(unsigned int flags)
 {
 	switch (flags & MARK_TYPES) {
@@ -64,7 +59,7 @@ static int fsid_of(struct fanr *h, int fd, const struct fanr_place *place, int32
 
 int fanr_handle_of(int fd, struct fanr_fid *fid, unsigned char *bytes, int *mount_id)
 {
-	union handle_buffer b = { .handle.handle_bytes = MAX_HANDLE_SZ };
+	union fanr_handle_space b = { .handle.handle_bytes = MAX_HANDLE_SZ };
 	int ret;
 
 	/* Kernels before 6.5 lack the flag, and fanotify takes decodable handles there */
