@@ -59,7 +59,7 @@ static void setup(void)
 	plain = rf_mount("plain", &(struct rf_opts){ .timeout = 86400 });
 	make_tree(plain);
 	tst_read_file("/proc/self/mountinfo", mountinfo, sizeof(mountinfo));
-	TST_CHECK(!strstr(mountinfo, "remote_notify"), "and is not where it was not given");
+	TST_CHECK(!strstr(mountinfo, ",remote_notify"), "and is not where it was not given");
 }
 
 /* --- inotify --------------------------------------------------------------- */
