@@ -1065,10 +1065,13 @@ START_TEST(threads_watch_while_events_come)
 	struct fanr_server_event e = event_at(FAN_MODIFY, 10, 0, NULL);
 	_Atomic bool go = true;
 	pthread_t thread;
+	int ret;
 
 	pthread_create(&thread, NULL, watch_and_unwatch, (void *)&go);
 	for (int i = 0; i < 100000; i++) {
-		ck_assert_int_ge(fanr_server_event(peer.server, &e), 0);
+		/* The queue is full when the other has not run for long */
+		ret = fanr_server_event(peer.server, &e);
+		ck_assert(ret >= 0 || ret == -ENOBUFS);
 		if (i % 100 == 0)
 			fanr_server_watched(peer.server, 11);
 		if (i % 30000 == 0)
