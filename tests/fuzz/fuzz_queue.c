@@ -27,7 +27,7 @@ static void check_fid(const struct fanr_fid *fid)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static unsigned char buffer[FANR_BUFFER_SIZE];
-	struct fanr_link link = { .source = 3 };
+	struct fanr_link link = { .source = 3, .socket = -1 };
 	struct fanr h = { .epoll_fd = -1, .buffer = buffer, .links = &link };
 	struct fanr_event ev;
 	size_t bound = 16 * (size + 2);
