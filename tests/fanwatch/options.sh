@@ -201,7 +201,7 @@ print("\n".join(sorted(names)))
 END
 }
 
-# C5: after the loss the lines together make what is there
+# C5: after the loss the lines together make what is there. A socket holds events beside the queue
 test_remote_overflow_and_rescan() {
 	local limit
 
@@ -211,7 +211,7 @@ test_remote_overflow_and_rescan() {
 	(cd t/d && touch old-{1..20} dir/old && find . -mindepth 1 -printf '%P\n' >"$dir/before")
 	start -r --json -e create,delete --on-overflow=rescan mirror/d
 	kill -STOP "$watcher"
-	(cd t/d && seq 1 $((limit + 500)) | xargs touch -- && rm old-{1..10} && mkdir new && touch new/file && rm -r dir)
+	(cd t/d && seq 1 $((limit * 2)) | xargs touch -- && rm old-{1..10} && mkdir new && touch new/file && rm -r dir)
 	kill -CONT "$watcher"
 	expect 'C5: lost remote events are told' until_true 60 printed '"type":"overflow"'
 	sync_with_label t/d/end mirror/d/end
