@@ -154,7 +154,7 @@ static void unplug_processor(unsigned int i)
 	if (i % 10 == 0)
 		tst_write_file(PROCESSOR, i % 20 ? "1" : "0");
 	else
-		usleep(1000);
+		tst_nap();
 }
 
 static const struct race {

@@ -50,6 +50,16 @@ static int set_mark(const struct fanr_request *r, const struct fanr_queue_mark *
 	return ret;
 }
 
+static struct fanr_group *find_group(struct fanr_server *server, uint64_t id)
+{
+	struct fanr_group *group;
+
+	pthread_mutex_lock(&server->lock);
+	group = fanr_group_find(server, id);
+	pthread_mutex_unlock(&server->lock);
+	return group;
+}
+
 static int flush_marks(const struct fanr_request *r, uint64_t id, const struct fanr_queue_flush *flush)
 {
 	struct fanr_server *server = r->server;
@@ -58,9 +68,7 @@ static int flush_marks(const struct fanr_request *r, uint64_t id, const struct f
 	if (flush->flags & ~FANR_QUEUE_WHOLE || flush->padding)
 		return -EINVAL;
 	pthread_mutex_lock(&server->handling);
-	pthread_mutex_lock(&server->lock);
-	group = fanr_group_find(server, id);
-	pthread_mutex_unlock(&server->lock);
+	group = find_group(server, id);
 	if (group)
 		fanr_marks_flush(server, group, flush->flags & FANR_QUEUE_WHOLE);
 	pthread_mutex_unlock(&server->handling);
@@ -91,9 +99,7 @@ static int wake_readers(const struct fanr_request *r, uint64_t id)
 	struct fanr_group *group;
 
 	pthread_mutex_lock(&server->sending);
-	pthread_mutex_lock(&server->lock);
-	group = fanr_group_find(server, id);
-	pthread_mutex_unlock(&server->lock);
+	group = find_group(server, id);
 	if (group)
 		fanr_readers_cancel(server, group);
 	pthread_mutex_unlock(&server->sending);
@@ -121,9 +127,7 @@ static int attach_socket(const struct fanr_request *r, uint64_t id)
 	int ret = -EBADF;
 
 	pthread_mutex_lock(&server->sending);
-	pthread_mutex_lock(&server->lock);
-	group = fanr_group_find(server, id);
-	pthread_mutex_unlock(&server->lock);
+	group = find_group(server, id);
 	if (group)
 		ret = fanr_socket_attach(server, group);
 	pthread_mutex_unlock(&server->sending);
