@@ -315,7 +315,7 @@ check-examples:
 check-debug:
 	$(call with_deps,all tests kernel-debug)
 	@rm -rf build/coverage
-	@FUZZ_COUNT=200000 tests/run-all --debug control vm scripts coverage
+	@FUZZ_COUNT=200000 tests/run-all --debug control scripts vm coverage
 	@tests/evidence
 check-kcsan:
 	$(call with_deps,all tests)

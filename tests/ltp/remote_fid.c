@@ -307,12 +307,45 @@ static void test_records(void)
 		close(groups[i]);
 }
 
+/* STATFS is a request to the server that each mark would wait for */
+static void test_fsid_asked_once(void)
+{
+	static const char *const paths[] = { "mnt", "mnt/dir", "mnt/dir/sub" };
+	int group = fan_open(FAN_DFID_NAME_FID), local = fan_open(FAN_DFID_NAME_FID);
+	struct rf *other = rf_mount("other", NULL);
+	unsigned int seen;
+	struct fid foreign = fid_of("other");
+
+	fan_add(group, FAN_MARK_REMOTE_INODE, FAN_CREATE, "mnt/dir/file");
+	fan_add(group, FAN_MARK_REMOTE_INODE, FAN_ATTRIB, "mnt/dir/file");
+	seen = rf_seen(rf, FUSE_STATFS);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		fan_add(group, FAN_MARK_REMOTE_INODE, FAN_CREATE, paths[i]);
+		fan_add(local, FAN_MARK_INODE, FAN_CREATE, paths[i]);
+	}
+	TST_CHECK(rf_seen(rf, FUSE_STATFS) == seen, "no STATFS for six marks more: %u",
+		  rf_seen(rf, FUSE_STATFS) - seen);
+
+	/* and what is known of one mount is not taken for another */
+	fan_add(group, FAN_MARK_REMOTE_INODE, FAN_CREATE, "other");
+	RF_SEND(other, .mask = FAN_CREATE, .dir = FUSE_ROOT_ID, .name = "x");
+	EXPECT(group, "an event of another mount",
+	       { FAN_CREATE, REMOTE, 0, { NAME_(&foreign, "x") } });
+	RF_SEND(rf, .mask = FAN_CREATE, .dir = sub, .name = "x");
+	EXPECT(group, "an event of this mount",
+	       { FAN_CREATE, REMOTE, 0, { NAME_(&fsub, "x") } });
+	close(group);
+	close(local);
+	rf_umount(other);
+}
+
 static void test_all(void)
 {
 	test_handles();
 	test_open();
 	test_records();
 	test_differential();
+	test_fsid_asked_once();
 	rf_check(rf);
 }
 
