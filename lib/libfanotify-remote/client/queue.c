@@ -309,8 +309,10 @@ static int enter(struct fanr_link *link, struct fanr_queue_mark *mark, struct fa
 	/* A server that does not know the ioctl may think that its argument is wrong */
 	if (!link->no_enter && errno != ENOTTY && errno != EINVAL)
 		return -errno;
+	if (ioctl(fd, FANR_QUEUE_MARK, mark))
+		return -errno;
 	link->no_enter = true;
-	return ioctl(fd, FANR_QUEUE_MARK, mark) ? -errno : 0;
+	return 0;
 }
 
 int fanr_link_mark_directory(struct fanr *h, unsigned int flags, uint64_t mask, bool partial,
