@@ -159,6 +159,9 @@ static void test_refused(void)
 	int group = fan_open(FAN_DFID_NAME_FID | FAN_REMOTE_EVENTS);
 	struct fan_fdinfo local = {};
 
+	/* While the server still has the watch of an earlier group it is not asked */
+	TST_CHECK(rf_wait_watch(rf, rf_id(rf, "dir"), 0) &&
+		  rf_wait_watch(rf, rf_id(rf, "dir/file"), 0), "earlier watches are gone");
 	rf_answer(rf, RF_ENTRY_ERROR, -ENOSPC);
 	TST_EXP_FAIL(fan_mark(group, FAN_MARK_ADD, FAN_MODIFY, "mnt/dir"), ENOSPC,
 		     "implicit mark over the server's limit");
