@@ -325,21 +325,29 @@ check-kcsan:
 STRESS_SECONDS := 600
 check-stress:
 	$(call with_deps,all tests kernel kernel-debug)
-	@STRESS_SECONDS=$(STRESS_SECONDS) LTP_TIMEOUT_MUL=20 tests/vm/run --timeout 3600 -- build/tests/ltp/remote_stress
-	@STRESS_SECONDS=$(STRESS_SECONDS) LTP_TIMEOUT_MUL=20 tests/vm/run --debug --leaks --timeout 3600 -- \
-		build/tests/ltp/remote_stress
+	@STRESS_SECONDS=$(STRESS_SECONDS) LTP_TIMEOUT_MUL=20 tests/long stress patched \
+		tests/vm/run --timeout 3600 -- build/tests/ltp/remote_stress
+	@STRESS_SECONDS=$(STRESS_SECONDS) LTP_TIMEOUT_MUL=20 tests/long stress-debug debug \
+		tests/vm/run --debug --leaks --timeout 3600 -- build/tests/ltp/remote_stress
 # Numbered changes by both back ends, none of which may be missing without an overflow
 LOAD_COUNT := 10000000
 check-load:
 	$(call with_deps,all tests kernel)
-	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 tests/vm/run --timeout 0 --mem 2G -- build/tests/ltp/remote_load
-	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 build/tests/queue/remote_load
+	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 tests/long load patched \
+		tests/vm/run --timeout 0 --mem 2G -- build/tests/ltp/remote_load
+	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 tests/long load-queue "this machine's" build/tests/queue/remote_load
+# One for each processor, in a kernel that is a process: QEMU would take ten times as long
 FUZZ_COUNT := 10000000
 FUZZ_SEED := 1
+FUZZ_LANES := $(shell nproc)
 fuzz-kernel:
-	$(call with_deps,all tests kernel)
-	@FUZZ_COUNT=$(FUZZ_COUNT) FUZZ_SEED=$(FUZZ_SEED) LTP_TIMEOUT_MUL=200 tests/vm/run --timeout 0 -- \
-		build/tests/ltp/remote_fuzz
+	$(call with_deps,all tests)
+	+@kernel/build image --uml
+	@tests/vm/control uml
+	@rm -f build/log/long-fuzz-*.log; for i in $$(seq $(FUZZ_LANES)); do \
+		FUZZ_COUNT=$$(($(FUZZ_COUNT) / $(FUZZ_LANES))) FUZZ_SEED=$$(($(FUZZ_SEED) + 2 * i - 2)) LTP_TIMEOUT_MUL=200 \
+			tests/long fuzz-$$i user-mode tests/vm/uml --timeout 0 -- build/tests/ltp/remote_fuzz & lanes="$$lanes $$!"; \
+	done; status=0; for i in $$lanes; do wait $$i || status=1; done; exit $$status
 # Builds the unpatched kernel too, once
 check-local:
 	$(call with_deps,all tests kernel)
