@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -72,45 +72,104 @@ static int open_socket(struct mirror *m, const struct options *options)
 	return ret;
 }
 
-/* Take the host's events and send them on; how long to wait before the next try */
-static int forward(struct mirror *m, bool read)
+/* ---- Waiting ------------------------------------------------------------------ */
+
+/* Who wakes the loop */
+enum waker { ENDED, VHOST, HOST, SERVER };
+
+/* epoll, as poll() would look at each descriptor before and after every event */
+struct waiting {
+	int set;
+	unsigned int session;	/* whose descriptors are in it */
+	bool deaf;		/* not to the server, until the next try */
+};
+
+static int wait_for(int set, int operation, int fd, enum waker waker, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.u32 = waker };
+
+	return epoll_ctl(set, operation, fd, &event) < 0 ? -errno : 0;
+}
+
+/* A virtual machine that boots again has others; the earlier ones went when they were closed */
+static int wait_for_session(struct waiting *w, struct mirror *m)
+{
+	int ret;
+
+	if (w->session == m->session_number)
+		return 0;
+	ret = wait_for(w->set, EPOLL_CTL_ADD, watcher_fd(m->watcher), HOST, EPOLLIN);
+	if (ret == 0)
+		ret = wait_for(w->set, EPOLL_CTL_ADD, fanr_server_fd(m->server), SERVER, EPOLLIN);
+	w->session = m->session_number;
+	w->deaf = false;
+	return ret;
+}
+
+static int set_deaf(struct waiting *w, struct mirror *m, bool deaf)
+{
+	if (w->deaf == deaf)
+		return 0;
+	w->deaf = deaf;
+	return wait_for(w->set, EPOLL_CTL_MOD, fanr_server_fd(m->server), SERVER, deaf ? 0 : EPOLLIN);
+}
+
+/* Take the host's events and send them on; 0 or -errno: it cannot go on */
+static int forward(struct waiting *w, struct mirror *m, bool read)
 {
 	int ret;
 
 	state_enter(m);
-	if (read)
-		watcher_read(m->watcher);
-	ret = fanr_server_flush(m->server);
+	ret = wait_for_session(w, m);
+	if (ret == 0) {
+		if (read)
+			watcher_read(m->watcher);
+		ret = set_deaf(w, m, fanr_server_flush(m->server) == -EAGAIN);
+	}
 	state_leave(m);
-	return ret == -EAGAIN ? RETRY_MS : -1;
+	return ret;
 }
 
 /* Until a signal comes or the file system is unmounted */
-static void loop(struct mirror *m, int signals, int ended)
+static int loop(struct waiting *w, struct mirror *m)
 {
-	struct pollfd fds[] = {
-		{ .fd = signals, .events = POLLIN },
-		{ .fd = ended, .events = POLLIN },
-		{ .fd = m->vhost ? vhost_fd(m->vhost) : -1, .events = POLLIN },
-		{ .events = POLLIN },
-		{ .events = POLLIN },
-	};
-	int timeout = -1;
+	struct epoll_event events[8];
+	bool read = false;
+	int ret, n;
 
-	for (;;) {
-		/* A virtual machine that boots again has others */
-		state_enter(m);
-		fds[3].fd = watcher_fd(m->watcher);
-		fds[4].fd = timeout < 0 ? fanr_server_fd(m->server) : -1;
-		state_leave(m);
-		if (poll(fds, 5, timeout) < 0 && errno != EINTR)
-			return;
-		if (fds[0].revents || fds[1].revents)
-			return;
-		if (fds[2].revents)
-			vhost_dispatch(m->vhost);
-		timeout = forward(m, fds[3].revents);
+	while ((ret = forward(w, m, read)) == 0) {
+		read = false;
+		n = epoll_wait(w->set, events, 8, w->deaf ? RETRY_MS : -1);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		for (int i = 0; i < n; i++) {
+			if (events[i].data.u32 == ENDED)
+				return 0;
+			if (events[i].data.u32 == VHOST)
+				vhost_dispatch(m->vhost);
+			if (events[i].data.u32 == HOST)
+				read = true;
+		}
 	}
+	return ret;
+}
+
+static int wait_and_forward(struct mirror *m, int signals, int ended)
+{
+	struct waiting w = { .set = epoll_create1(EPOLL_CLOEXEC) };
+	int ret;
+
+	if (w.set < 0)
+		return -errno;
+	ret = wait_for(w.set, EPOLL_CTL_ADD, signals, ENDED, EPOLLIN);
+	if (ret == 0)
+		ret = wait_for(w.set, EPOLL_CTL_ADD, ended, ENDED, EPOLLIN);
+	if (ret == 0 && m->vhost)
+		ret = wait_for(w.set, EPOLL_CTL_ADD, vhost_fd(m->vhost), VHOST, EPOLLIN);
+	if (ret == 0)
+		ret = loop(&w, m);
+	close(w.set);
+	return ret;
 }
 
 static int block_signals(void)
@@ -135,7 +194,9 @@ static int serve(struct mirror *m, int signals, int ready)
 	if (ret == 0) {
 		if (ready >= 0)
 			daemon_ready(ready);
-		loop(m, signals, ended);
+		ret = wait_and_forward(m, signals, ended);
+		if (ret < 0)
+			fail("cannot wait", ret);
 		session_stop(session);
 		locks_fini();
 	} else {

@@ -29,6 +29,7 @@ struct mirror {
 	struct vhost *vhost;	/* the client is a virtual machine; NULL: a mount */
 	pthread_rwlock_t session_lock;	/* see state.h */
 	_Atomic bool unused;	/* no request has come in this session */
+	unsigned int session_number;	/* of this one, from 1 */
 	size_t max_files;
 	double attr_timeout;
 	double entry_timeout;

@@ -230,6 +230,7 @@ int state_start(struct mirror *m)
 	ret = start_watching(m);
 	if (ret == 0) {
 		m->unused = true;
+		m->session_number++;
 		return 0;
 	}
 	close_session(m);

@@ -219,7 +219,7 @@ static void report(struct watcher *w, struct scene *scene, bool from, bool to)
 {
 	struct record *r = scene->record;
 	struct fanr_server_event event = {
-		.flags = r->isdir ? FANR_SERVER_ISDIR : 0,
+		.flags = FANR_SERVER_MORE | (r->isdir ? FANR_SERVER_ISDIR : 0),
 	};
 
 	event.mask = (r->mask & EVENT_BITS & ~(uint64_t)FAN_RENAME) |
@@ -261,6 +261,7 @@ static void remember_place(struct mirror *m, const struct scene *scene, bool fro
 static void report_orphan(struct watcher *w, const struct scene *scene)
 {
 	const struct fanr_server_event event = {
+		.flags = FANR_SERVER_MORE,
 		.mask = FAN_DELETE_SELF,
 		.nodeid = scene->object->id,
 	};

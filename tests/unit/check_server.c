@@ -589,7 +589,7 @@ START_TEST(bad_events_are_refused)
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);
 	e = rename_of(10, 5, 6), e.dir = 0, e.namelen = 0;
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);	/* MOVED_FROM */
-	e = event_at(FAN_CREATE, 10, 5, "a"), e.flags = 2;
+	e = event_at(FAN_CREATE, 10, 5, "a"), e.flags = 4;
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);
 	e = event_at(FAN_CREATE, 10, 5, "a"), e.generation = UINT64_C(1) << 32;
 	ck_assert_int_eq(fanr_server_event(peer.server, &e), -EINVAL);
@@ -828,6 +828,26 @@ START_TEST(the_descriptor_says_when_to_flush)
 }
 END_TEST
 
+START_TEST(the_descriptor_is_not_for_who_flushes_anyway)
+{
+	struct fanr_server_event e = event_at(FAN_CREATE, 10, 5, "a");
+
+	must_watch(5, FAN_CREATE);
+	e.flags = FANR_SERVER_MORE;
+	ck_assert_int_eq(fanr_server_event(peer.server, &e), 1);
+	ck_assert_int_eq(must_poll(), 0);
+	drop_messages();
+	ck_assert_int_eq(fanr_server_flush(peer.server), 1);
+	ck_assert_uint_eq(notify_of(0)->count, 1);
+	ck_assert_uint_eq(first_record()->flags, 0);
+	e.flags = 0;
+	ck_assert_int_eq(fanr_server_event(peer.server, &e), 1);
+	ck_assert_int_eq(must_poll(), 1);
+	ck_assert_int_eq(fanr_server_flush(peer.server), 1);
+	ck_assert_int_eq(must_poll(), 0);
+}
+END_TEST
+
 START_TEST(overflow_stands_where_the_loss_began)
 {
 	const struct fanr_server_options options = { .max_events = 3 };
@@ -910,6 +930,7 @@ START_TEST(a_short_kernel_gets_it_later)
 
 	must_watch(5, FAN_CREATE);
 	drop_messages();
+	e.flags = FANR_SERVER_MORE;
 	fanr_server_event(peer.server, &e);
 	peer.send_errors[0] = -ENOMEM;
 	peer.send_errors[1] = -EAGAIN;
@@ -1103,6 +1124,7 @@ static Suite *suite(void)
 		a_lost_watch_is_ignored_without_delete,
 		messages_are_filled_and_never_longer_than_64k,
 		a_message_of_exactly_64k, the_descriptor_says_when_to_flush,
+		the_descriptor_is_not_for_who_flushes_anyway,
 		overflow_stands_where_the_loss_began,
 		losses_between_events_keep_their_places,
 		the_queue_is_bounded_in_bytes, a_short_kernel_gets_it_later,

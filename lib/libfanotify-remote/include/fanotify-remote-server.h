@@ -142,6 +142,11 @@ int fanr_server_handle(struct fanr_server *server, void *channel, void *data,
 
 /* fanr_server_event.flags */
 #define FANR_SERVER_ISDIR	0x1	/* the object is a directory */
+/*
+ * More comes, and then fanr_server_flush(), from the same caller: saves the system
+ * calls that make fanr_server_fd() readable for other threads, and not any more.
+ */
+#define FANR_SERVER_MORE	0x2
 
 struct fanr_server_event {
 	uint64_t mask;			/* event bits */
@@ -191,8 +196,8 @@ int fanr_server_lost(struct fanr_server *server);
 int fanr_server_ignored(struct fanr_server *server, uint64_t nodeid);
 
 /*
- * The descriptor that is readable while events wait to be sent, for poll().
- * It is the library's: do not read or close it.
+ * The descriptor that is readable while events wait to be sent, for poll(), except
+ * those of FANR_SERVER_MORE.  It is the library's: do not read or close it.
  */
 int fanr_server_fd(const struct fanr_server *server);
 
@@ -202,10 +207,11 @@ int fanr_server_fd(const struct fanr_server *server);
  * fanr_server_fd() is readable: within a second, for an overflow's sake.  Events
  * queued during the call may be left to the next one.
  *
- * Number of messages sent (without notifications: of FUSE_FSNOTIFY_READ answered), -EAGAIN (the client's kernel is short of memory:
- * again after a moment, fanr_server_fd() stays readable) or -ENOTCONN: the client is gone and nothing is queued any more.  A message
- * that the client's kernel refuses for another reason is counted and becomes
- * an overflow.
+ * Number of messages sent (without notifications: of FUSE_FSNOTIFY_READ
+ * answered), -EAGAIN (the client's kernel is short of memory: again after a moment,
+ * fanr_server_fd() stays readable) or -ENOTCONN: the client is gone and nothing is
+ * queued any more.  A message that the client's kernel refuses for another reason
+ * is counted and becomes an overflow.
  */
 int fanr_server_flush(struct fanr_server *server);
 

@@ -102,7 +102,8 @@ static void append(struct fanr_server *server, struct fanr_group *group,
 	struct fanr_wire_event wire;
 
 	fanr_wire_event_fill(&wire, event, mask, flags);
-	wake_if_first(server, group);
+	if (!(event->flags & FANR_SERVER_MORE))
+		wake_if_first(server, group);
 	fanr_queue_add(&group->queue, &wire, event->name, event->name2);
 }
 

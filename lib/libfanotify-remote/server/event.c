@@ -23,7 +23,7 @@ static bool good_event(const struct fanr_server_event *event)
 {
 	if (!event->mask || event->mask & ~(uint64_t)FANR_EVENT_BITS)
 		return false;
-	if (event->flags & ~FANR_SERVER_ISDIR)
+	if (event->flags & ~(FANR_SERVER_ISDIR | FANR_SERVER_MORE))
 		return false;
 	if ((event->generation | event->dir_generation |
 	     event->dir2_generation) >> 32)
@@ -79,7 +79,8 @@ static bool queue(struct fanr_server *server,
 	bool added;
 
 	fanr_wire_event_fill(&wire, event, mask, flags);
-	wake_if_first(server);
+	if (!(event->flags & FANR_SERVER_MORE))
+		wake_if_first(server);
 	added = fanr_queue_add(&server->queue, &wire, event->name,
 			       event->name2);
 	if (added)

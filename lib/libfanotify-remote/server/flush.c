@@ -118,14 +118,6 @@ static int flush_one(struct fanr_server *server)
 	return 1;
 }
 
-static void sleep_again(struct fanr_server *server)
-{
-	uint64_t value;
-
-	if (read(server->wake, &value, sizeof(value)) < 0)
-		return;
-}
-
 FANR_EXPORT
 int fanr_server_flush(struct fanr_server *server)
 {
@@ -133,7 +125,7 @@ int fanr_server_flush(struct fanr_server *server)
 	int ret = 0;
 
 	pthread_mutex_lock(&server->sending);
-	sleep_again(server);
+	fanr_server_sleep_again(server);
 	if (server->no_notifications)
 		messages = fanr_fetch_flush(server);
 	else

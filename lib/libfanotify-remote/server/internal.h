@@ -3,6 +3,7 @@
 #define FANR_SERVER_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/fanotify.h>
 
@@ -112,6 +113,7 @@ struct fanr_server {
 	void *priv;
 	int fd;
 	int wake;			/* eventfd: the queue holds something */
+	atomic_bool woken;		/* .wake is readable */
 	bool no_notifications;		/* and then, else -1: */
 	int timer;			/* ends what has waited long enough */
 	int poll;			/* epoll of .wake and .timer */
@@ -149,6 +151,7 @@ void fanr_wire_event_fill(struct fanr_wire_event *wire, const struct fanr_server
 int fanr_server_send(struct fanr_server *server, void *channel,
 		     const struct iovec *iov, int count);
 void fanr_server_wake(struct fanr_server *server);
+void fanr_server_sleep_again(struct fanr_server *server);
 
 /* The part of an event's mask that some watch asks for; under server->lock */
 uint64_t fanr_server_filter(struct fanr_server *server,

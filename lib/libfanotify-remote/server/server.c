@@ -129,7 +129,19 @@ void fanr_server_wake(struct fanr_server *server)
 	const uint64_t one = 1;
 
 	/* EAGAIN means that the counter is full, so the reader is awake */
-	if (write(server->wake, &one, sizeof(one)) < 0)
+	if (write(server->wake, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		return;
+	/* After it: who misses this finds the descriptor readable once more */
+	atomic_store(&server->woken, true);
+}
+
+void fanr_server_sleep_again(struct fanr_server *server)
+{
+	uint64_t value;
+
+	if (!atomic_exchange(&server->woken, false))
+		return;
+	if (read(server->wake, &value, sizeof(value)) < 0)
 		return;
 }
 
