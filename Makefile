@@ -336,7 +336,7 @@ check-load:
 	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 tests/long load patched \
 		tests/vm/run --timeout 0 --mem 2G -- build/tests/ltp/remote_load
 	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 tests/long load-queue "this machine's" build/tests/queue/remote_load
-# One for each processor, in a kernel that is a process: QEMU would take ten times as long
+# One for each processor, in a kernel that is a process: QEMU would take eight times as long
 FUZZ_COUNT := 10000000
 FUZZ_SEED := 1
 FUZZ_LANES := $(shell nproc)
@@ -425,7 +425,7 @@ help:
 		'bench              measures everything, an hour and more; tests/bench/run --help' \
 		'check-kcsan        data races; check-stress: ten minutes of eight processes, twice' \
 		'check-load         ten million numbered changes (LOAD_COUNT=); hours' \
-		'fuzz-kernel        ten million messages to the kernel (FUZZ_COUNT=, FUZZ_SEED=); an hour' \
+		'fuzz-kernel        ten million messages to the kernel (FUZZ_COUNT=, FUZZ_SEED=); half an hour' \
 		'fuzz               libFuzzer on what comes from outside, FUZZ_SECONDS= for each target' \
 		'check-examples     the tests of the examples at full size, here and in the machine (hours)' \
 		'lint               static checks of C, shell and man pages' \
