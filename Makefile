@@ -344,9 +344,10 @@ fuzz-kernel:
 	$(call with_deps,all tests)
 	+@kernel/build image --uml
 	@tests/vm/control uml
-	@rm -f build/log/long-fuzz-*.log; for i in $$(seq $(FUZZ_LANES)); do \
+	@rm -f build/log/long-fuzz-*.log; lanes=; trap 'for i in $$lanes; do kill -- -$$i; done; exit 130' INT TERM; \
+	for i in $$(seq $(FUZZ_LANES)); do \
 		FUZZ_COUNT=$$(($(FUZZ_COUNT) / $(FUZZ_LANES))) FUZZ_SEED=$$(($(FUZZ_SEED) + 2 * i - 2)) LTP_TIMEOUT_MUL=200 \
-			tests/long fuzz-$$i user-mode tests/vm/uml --timeout 0 -- build/tests/ltp/remote_fuzz & lanes="$$lanes $$!"; \
+			setsid tests/long fuzz-$$i user-mode tests/vm/uml --timeout 0 -- build/tests/ltp/remote_fuzz & lanes="$$lanes $$!"; \
 	done; status=0; for i in $$lanes; do wait $$i || status=1; done; exit $$status
 # Builds the unpatched kernel too, once
 check-local:

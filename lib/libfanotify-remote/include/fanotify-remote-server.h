@@ -143,8 +143,8 @@ int fanr_server_handle(struct fanr_server *server, void *channel, void *data,
 /* fanr_server_event.flags */
 #define FANR_SERVER_ISDIR	0x1	/* the object is a directory */
 /*
- * More comes, and then fanr_server_flush(), from the same caller: saves the system
- * calls that make fanr_server_fd() readable for other threads, and not any more.
+ * The same caller queues more, or calls fanr_server_flush(): no other thread has to
+ * be told by fanr_server_fd(), which saves two system calls.
  */
 #define FANR_SERVER_MORE	0x2
 
