@@ -723,6 +723,7 @@ static void test_create_held(const char *what, uint32_t opcode,
 {
 	bool dir = opcode == FUSE_MKDIR;
 	uint64_t d, id, next;
+	struct stat st = {};
 	pid_t pid;
 
 	tst_res(TINFO, "%s under way", what);
@@ -755,6 +756,18 @@ static void test_create_held(const char *what, uint32_t opcode,
 	finish(pid, opcode);
 	TST_CHECK(ino("mnt/d/x") == next, "%s and another one: stat", what);
 	TST_CHECK(reads("mnt/d/x", "next"), "%s and another one: read", what);
+
+	/* Not the same any more, and the name is */
+	rf_remove(rf, "d/x");
+	tell(FAN_DELETE, 0, next, "d/x");
+	pid = hold(opcode, d, func, what);
+	id = rf_id(rf, "d/x");
+	rf_chmod(rf, "d/x", 0400);
+	RF_SEND(rf, .mask = FAN_ATTRIB, .nodeid = id);
+	arrived(FAN_ATTRIB);
+	finish(pid, opcode);
+	TST_CHECK(!lstat("mnt/d/x", &st) && (st.st_mode & 07777) == 0400,
+		  "%s and ATTRIB: mode %o", what, st.st_mode & 07777);
 	fan_drain(local);
 	stop();
 }
@@ -1035,6 +1048,131 @@ static void test_partly_dirty(void)
 	stop();
 }
 
+/* --- Many changes in one message ------------------------------------------ */
+
+#define MANY	8
+
+static char *numbered(const char *prefix, unsigned int i)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "%s%u", prefix, i);
+	return path;
+}
+
+static unsigned int count_if(bool (*is)(const char *path), const char *prefix)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < MANY; i++)
+		n += is(numbered(prefix, i));
+	return n;
+}
+
+static bool is_private(const char *path)
+{
+	return mode_of(path) == 0600;
+}
+
+static bool reads_new(const char *path)
+{
+	return reads(path, "new");
+}
+
+/*
+ * Runs of one directory, two directories in turn, with and without the node, one
+ * directory that is not cached; and the last record is about a lookup that is
+ * under way.
+ */
+static void test_many(void)
+{
+	static struct rf_msg msg;
+	uint64_t d, e, f, id;
+	struct fan_event ev;
+	unsigned int n = 0;
+	pid_t pid;
+
+	start(&(struct rf_opts){ .keep_cache = true, .cache_dir = true });
+	d = rf_make(rf, "d", S_IFDIR | 0755, NULL);
+	e = rf_make(rf, "e", S_IFDIR | 0755, NULL);
+	f = rf_make(rf, "f", S_IFDIR | 0755, NULL);
+	for (unsigned int i = 0; i < MANY; i++) {
+		rf_make(rf, numbered("d/gone", i), S_IFREG | 0644, "old");
+		rf_make(rf, numbered("d/from", i), S_IFREG | 0644, "old");
+		rf_make(rf, numbered("d/data", i), S_IFREG | 0644, "old");
+		rf_make(rf, numbered("e/mode", i), S_IFREG | 0644, "old");
+	}
+	rf_make(rf, "d/x", S_IFREG | 0644, "old");
+	TST_CHECK(count_if(exists, "mnt/d/gone") == MANY &&
+		  count_if(exists, "mnt/d/from") == MANY &&
+		  !count_if(exists, "mnt/e/to") && !count_if(exists, "mnt/d/made") &&
+		  !count_if(reads_new, "mnt/d/data") &&
+		  !count_if(is_private, "mnt/e/mode") &&
+		  !listed_cached("mnt/d", "made7") && !listed_cached("mnt/e", "to7"),
+		  "many: before");
+	pid = hold(FUSE_LOOKUP, d, do_stat, "many");
+
+	rf_msg_init(&msg, 0);
+	for (unsigned int i = 0; i < MANY; i++) {
+		id = rf_remove(rf, numbered("d/gone", i));
+		rf_msg_add(rf, &msg, &(struct rf_event){ .mask = FAN_DELETE,
+			   .nodeid = id, .dir = d, .name = numbered("gone", i) });
+		n++;
+	}
+	for (unsigned int i = 0; i < MANY; i++) {
+		id = rf_make(rf, numbered("d/made", i), S_IFREG | 0644, "new");
+		rf_msg_add(rf, &msg, &(struct rf_event){ .mask = FAN_CREATE,
+			   .nodeid = id, .dir = d, .name = numbered("made", i) });
+		n++;
+	}
+	for (unsigned int i = 0; i < MANY; i++) {
+		char to[16];
+
+		snprintf(to, sizeof(to), "e/to%u", i);
+		id = rf_rename(rf, numbered("d/from", i), to);
+		rf_msg_add(rf, &msg, &(struct rf_event){ .mask = FAN_RENAME,
+			   .nodeid = id, .dir = d, .name = numbered("from", i),
+			   .dir2 = e, .name2 = to + 2 });
+		n++;
+	}
+	/* In turn, a directory that nobody has looked at in between */
+	for (unsigned int i = 0; i < MANY; i++) {
+		rf_put(rf, numbered("d/data", i), "new");
+		rf_msg_add(rf, &msg, &(struct rf_event){ .mask = FAN_MODIFY,
+			   .dir = d, .name = numbered("data", i) });
+		id = rf_make(rf, numbered("f/made", i), S_IFREG | 0644, "new");
+		rf_msg_add(rf, &msg, &(struct rf_event){ .mask = FAN_CREATE,
+			   .nodeid = id, .dir = f, .name = numbered("made", i) });
+		rf_chmod(rf, numbered("e/mode", i), 0600);
+		rf_msg_add(rf, &msg, &(struct rf_event){ .mask = FAN_ATTRIB,
+			   .dir = e, .name = numbered("mode", i) });
+		n += 3;
+	}
+	id = rf_remove(rf, "d/x");
+	rf_msg_add(rf, &msg, &(struct rf_event){ .mask = FAN_DELETE, .nodeid = id,
+		   .dir = d, .name = "x" });
+	n++;
+	TST_CHECK(!count_if(exists, "mnt/d/made") && !count_if(reads_new, "mnt/d/data"),
+		  "many: not seen without event");
+	TST_CHECK(rf_msg_send(rf, &msg) == 0, "%u changes in one message", n);
+	finish(pid, FUSE_LOOKUP);
+
+	TST_CHECK(!exists("mnt/d/x"), "the answer that was under way is not kept");
+	TST_CHECK(!count_if(exists, "mnt/d/gone") && !count_if(exists, "mnt/d/from"),
+		  "none of the old names is there");
+	TST_CHECK(count_if(exists, "mnt/d/made") == MANY &&
+		  count_if(exists, "mnt/e/to") == MANY &&
+		  count_if(exists, "mnt/f/made") == MANY, "all of the new ones are");
+	TST_CHECK(count_if(reads_new, "mnt/d/data") == MANY, "all data is new");
+	TST_CHECK(count_if(is_private, "mnt/e/mode") == MANY, "all modes are");
+	TST_CHECK(listed("mnt/d", "made7") && !listed("mnt/d", "gone7") &&
+		  listed("mnt/e", "to7") && listed("mnt/f", "made7"), "all listings are");
+	while (fan_next(group, &ev, 0))
+		n--;
+	TST_CHECK(n == 0, "each has come: %d missing", (int)n);
+	stop();
+}
+
 /* --- One after the other ------------------------------------------------- */
 
 /* Others that look all the time, so that answers are under way all the time */
@@ -1189,7 +1327,7 @@ static void test_all(void)
 	const struct rf_opts plain = {};
 	const struct rf_opts writeback = { .keep_cache = true, .writeback = true };
 
-	test_names();
+	test_many(); test_names();
 	test_attributes();
 	test_data("FOPEN_KEEP_CACHE", &keep, FAN_MODIFY);
 	test_data("FOPEN_KEEP_CACHE", &keep, FAN_CLOSE_WRITE);
@@ -1226,6 +1364,7 @@ static void test_all(void)
 	test_dirty(true, true);
 	test_dirty(false, true);
 	test_partly_dirty();
+	test_many();
 	test_replacements(1000, false);
 	test_replacements(100, true);
 	test_kubernetes(1000, false);
