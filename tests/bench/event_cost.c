@@ -10,13 +10,16 @@
 #include "fan.h"
 #include "uapi.h"
 
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define BATCH	64
 
-static const char *const attrib = "ATTRIB of a child", *const create = "CREATE";
+static const char *const attrib = "ATTRIB of a child", *const create = "CREATE",
+	/* nothing that is cached becomes stale with it */
+	*const opened = "OPEN of a child";
 static unsigned int rounds, runs;
 
 static void setup(void)
@@ -142,16 +145,28 @@ static void chmod_all(void)
 	}
 }
 
+static void open_all(void)
+{
+	char path[32];
+
+	for (unsigned int i = 0; i < BATCH; i++) {
+		numbered(path, i);
+		close(SAFE(open(path, O_RDONLY)));
+	}
+}
+
 /* The time of the operation alone; the files are there or not, as it needs them */
 static uint64_t local_round(uint64_t mask)
 {
 	uint64_t start;
 
-	if (mask == FAN_ATTRIB)
+	if (mask != FAN_CREATE)
 		make_all();
 	start = bench_ns();
 	if (mask == FAN_ATTRIB)
 		chmod_all();
+	else if (mask == FAN_OPEN)
+		open_all();
 	else
 		make_all();
 	start = bench_ns() - start;
@@ -227,6 +242,8 @@ static void test_all(void)
 		local(create, FAN_CREATE);
 		remote(create, FAN_CREATE, false);
 		remote(create, FAN_CREATE, true);
+		local(opened, FAN_OPEN);
+		remote(opened, FAN_OPEN, false);
 		groups(false);
 		groups(true);
 	}
