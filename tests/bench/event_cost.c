@@ -27,7 +27,7 @@ static void setup(void)
 	char many[16];
 
 	fan_need_remote();
-	rounds = bench_option("BENCH_ROUNDS", 50);
+	rounds = bench_option("BENCH_ROUNDS", 200);
 	runs = bench_option("BENCH_RUNS", 5);
 	snprintf(many, sizeof(many), "%u", bench_option("BENCH_GROUPS", 1000) + 64);
 	tst_write_file("/proc/sys/fs/fanotify/max_user_groups", many);
