@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "killpriv.h"
 #include "mirror.h"
 
 bool name_is_good(const char *name)
@@ -37,9 +38,11 @@ int dir_of(struct mirror *m, fuse_ino_t ino, struct node **dir)
 static int fill(struct mirror *m, int fd, struct fuse_entry_param *entry)
 {
 	memset(entry, 0, sizeof(*entry));
-	entry->attr_timeout = m->attr_timeout;
 	entry->entry_timeout = m->entry_timeout;
-	return fstatat(fd, "", &entry->attr, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	if (fstatat(fd, "", &entry->attr, AT_EMPTY_PATH) < 0)
+		return -errno;
+	entry->attr_timeout = killpriv_timeout(&entry->attr, m->attr_timeout);
+	return 0;
 }
 
 /* Takes over `keep`, an O_PATH descriptor, or -1 */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "creds.h"
+#include "killpriv.h"
 #include "locks.h"
 #include "mirror.h"
 
@@ -43,8 +44,14 @@ static int open_node(struct mirror *m, struct node *node, int flags)
 	/* The client's kernel serves devices, pipes and sockets by itself */
 	if (node->type != S_IFREG)
 		return node->type == S_IFDIR ? -EISDIR : -EINVAL;
-	ret = open(proc_path(fd, path), host_flags(flags));
-	return ret < 0 ? -errno : ret;
+	fd = open(proc_path(fd, path), host_flags(flags));
+	if (fd < 0)
+		return -errno;
+	ret = killpriv_clear(fd);
+	if (ret == 0)
+		return fd;
+	close(fd);
+	return ret;
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -139,21 +146,20 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in,
 	struct mirror *m = mirror_of(req);
 	struct file *file = file_get(&m->files, ino, fi->fh);
 	struct fuse_bufvec out = FUSE_BUFVEC_INIT(fuse_buf_size(in));
-	ssize_t ret;
+	ssize_t ret = file ? killpriv_clear(file->fd) : -EBADF;
 
-	if (!file) {
-		fuse_reply_err(req, EBADF);
-		return;
+	if (ret == 0) {
+		out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+		out.buf[0].fd = file->fd;
+		out.buf[0].pos = off;
+		ret = fuse_buf_copy(&out, in, 0);
 	}
-	out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-	out.buf[0].fd = file->fd;
-	out.buf[0].pos = off;
-	ret = fuse_buf_copy(&out, in, 0);
 	if (ret < 0)
 		fuse_reply_err(req, -ret);
 	else
 		fuse_reply_write(req, ret);
-	file_put(&m->files, file);
+	if (file)
+		file_put(&m->files, file);
 }
 
 /* close(2) reports what some file systems say only then */
@@ -195,12 +201,16 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off,
 {
 	struct mirror *m = mirror_of(req);
 	struct file *file = file_get(&m->files, ino, fi->fh);
+	int ret;
 
 	if (!file) {
 		fuse_reply_err(req, EBADF);
 		return;
 	}
-	fuse_reply_err(req, fallocate(file->fd, mode, off, len) < 0 ? errno : 0);
+	ret = killpriv_clear(file->fd);
+	if (ret == 0 && fallocate(file->fd, mode, off, len) < 0)
+		ret = -errno;
+	fuse_reply_err(req, -ret);
 	file_put(&m->files, file);
 }
 
@@ -232,14 +242,16 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in,
 	struct mirror *m = mirror_of(req);
 	struct file *from = file_get(&m->files, in, fi_in->fh);
 	struct file *to = file_get(&m->files, out, fi_out->fh);
-	ssize_t ret = -1;
+	ssize_t ret = from && to ? killpriv_clear(to->fd) : -EBADF;
 
-	errno = EBADF;
-	if (from && to)
+	if (ret == 0) {
 		ret = copy_file_range(from->fd, &off_in, to->fd, &off_out, len,
 				      flags);
+		if (ret < 0)
+			ret = -errno;
+	}
 	if (ret < 0)
-		fuse_reply_err(req, errno);
+		fuse_reply_err(req, -ret);
 	else
 		fuse_reply_write(req, ret);
 	if (from)

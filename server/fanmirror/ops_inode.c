@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "killpriv.h"
 #include "mirror.h"
 
 static void want(struct fuse_conn_info *conn, unsigned int capability)
@@ -35,7 +36,7 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_DONT_MASK);
 	if (m->can_switch_user)
 		want(conn, FUSE_CAP_POSIX_ACL);
-	/* We write as root, so the client's kernel clears setuid bits */
+	/* See killpriv.h for the second version of it */
 	conn->want &= ~(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_WRITEBACK_CACHE);
 	/* libfuse wants some of these unasked */
 	if (m->vhost)
@@ -154,7 +155,7 @@ static void reply_attr(fuse_req_t req, int fd)
 	if (fstatat(fd, "", &attr, AT_EMPTY_PATH) < 0)
 		fuse_reply_err(req, errno);
 	else
-		fuse_reply_attr(req, &attr, mirror_of(req)->attr_timeout);
+		fuse_reply_attr(req, &attr, killpriv_timeout(&attr, mirror_of(req)->attr_timeout));
 }
 
 /* The descriptor to ask about a node: the open file's if there is one */
@@ -245,6 +246,8 @@ static int set_times(int fd, const struct stat *attr, int to_set)
 static int set_attr(struct node *node, int fd, const struct file *file,
 		    const struct stat *attr, int to_set)
 {
+	int ret;
+
 	if (to_set & FUSE_SET_ATTR_MODE && node->type == S_IFLNK)
 		return -EOPNOTSUPP;
 	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID) &&
@@ -252,6 +255,9 @@ static int set_attr(struct node *node, int fd, const struct file *file,
 		return -errno;
 	if (to_set & FUSE_SET_ATTR_SIZE && node->type != S_IFREG)
 		return -EINVAL;
+	ret = killpriv_clear(fd);
+	if (ret < 0)
+		return ret;
 	if (to_set & FUSE_SET_ATTR_SIZE && set_size(fd, file, attr) < 0)
 		return -errno;
 	/* After the owner and the size, which clear setuid bits */

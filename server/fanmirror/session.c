@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "creds.h"
+#include "killpriv.h"
 #include "request.h"
 #include "session.h"
 #include "state.h"
@@ -42,16 +43,19 @@ struct session {
 
 static int start_worker(struct session *session);
 
-/* A large request comes in a pipe: look at its header, and leave it there */
+/* A large request comes in a pipe: look at its beginning, and leave it there */
 static bool is_ours(const struct worker *worker)
 {
-	struct fuse_in_header header;
+	char begin[KILLPRIV_PEEK] __attribute__((aligned(8)));
 	ssize_t len;
 
-	len = tee(worker->buf.fd, worker->peek[1], sizeof(header), 0);
+	len = tee(worker->buf.fd, worker->peek[1], sizeof(begin), 0);
 	if (len > 0)
-		len = read(worker->peek[0], &header, len);
-	return len > 0 && fanr_server_wants(&header, len);
+		len = read(worker->peek[0], begin, len);
+	if (len <= 0)
+		return false;
+	killpriv_request(begin, len);
+	return fanr_server_wants(begin, len);
 }
 
 /* All of it, to leave the pipe empty; one that is too long is cut, and so bad */
@@ -107,6 +111,7 @@ static void handle_untrusted(struct mirror *m, void *data, size_t size)
 
 	if (ret == 0)
 		ret = request_check(data, size, room);
+	killpriv_request(data, size);
 	if (ret < 0)
 		refuse(m, in->unique, ret);
 	else if (ret == 0 && !tmpfile_handle(m, data, size))
@@ -147,6 +152,8 @@ static void handle(struct worker *worker)
 	} else if (fanr_server_handle(m->server, NULL, buf->mem, buf->size) ||
 		   tmpfile_handle(m, buf->mem, buf->size)) {
 		return;
+	} else {
+		killpriv_request(buf->mem, buf->size);
 	}
 	fuse_session_process_buf(m->session, buf);
 }

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "killpriv.h"
 #include "leaf.h"
 #include "mount.h"
 #include "options.h"
@@ -70,9 +71,11 @@ static void close_tables(struct mirror *m)
 static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 {
 	struct mirror *m = userdata;
-	int ret = vhost_reply(m->vhost, iov, count);
+	int ret;
 
 	(void)fd;
+	killpriv_reply(iov, count);
+	ret = vhost_reply(m->vhost, iov, count);
 	if (ret == 0)
 		return 0;
 	errno = -ret;
@@ -90,6 +93,13 @@ static ssize_t read_nothing(int fd, void *buf, size_t size, void *userdata)
 	return -1;
 }
 
+static int use_io(struct mirror *m, const struct fuse_custom_io *io, int fd)
+{
+	int ret = fuse_session_custom_io(m->session, io, fd);
+
+	return ret ? fail("libfuse", ret < 0 ? ret : -EINVAL) : 0;
+}
+
 static int use_vhost(struct mirror *m)
 {
 	const struct fuse_custom_io io = { .writev = write_reply, .read = read_nothing };
@@ -98,11 +108,43 @@ static int use_vhost(struct mirror *m)
 
 	if (fd < 0)
 		return fail("/dev/null", -errno);
-	ret = fuse_session_custom_io(m->session, &io, fd);
-	if (ret == 0)
-		return 0;
-	close(fd);
-	return fail("libfuse", ret < 0 ? ret : -EINVAL);
+	ret = use_io(m, &io, fd);
+	if (ret < 0)
+		close(fd);
+	return ret;
+}
+
+static ssize_t write_to_device(int fd, struct iovec *iov, int count, void *userdata)
+{
+	(void)userdata;
+	killpriv_reply(iov, count);
+	return writev(fd, iov, count);
+}
+
+static ssize_t read_device(int fd, void *buf, size_t size, void *userdata)
+{
+	(void)userdata;
+	return read(fd, buf, size);
+}
+
+static ssize_t splice_device(int from, off_t *off_from, int to, off_t *off_to,
+			     size_t size, unsigned int flags, void *userdata)
+{
+	(void)userdata;
+	return splice(from, off_from, to, off_to, size, flags);
+}
+
+/* As libfuse does it, but that the answer to INIT is looked at */
+static int use_device(struct mirror *m)
+{
+	const struct fuse_custom_io io = {
+		.writev = write_to_device,
+		.read = read_device,
+		.splice_receive = splice_device,
+		.splice_send = splice_device,
+	};
+
+	return use_io(m, &io, fuse_session_fd(m->session));
 }
 
 static int use_own_mount(struct mirror *m)
@@ -138,6 +180,8 @@ static int open_session(struct mirror *m)
 		ret = use_own_mount(m);
 	else
 		ret = fuse_session_mount(m->session, m->options->mountpoint) ? -EIO : 0;
+	if (ret == 0 && !m->vhost)
+		ret = use_device(m);
 	if (ret < 0)
 		fuse_session_destroy(m->session);
 	return ret;

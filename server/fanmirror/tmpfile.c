@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "creds.h"
+#include "killpriv.h"
 #include "tmpfile.h"
 
 struct answer {
@@ -99,7 +100,7 @@ static void answer(struct mirror *m, uint64_t unique, int ret,
 		answer.entry.nodeid = entry->ino;
 		set_timeout(m->entry_timeout, &answer.entry.entry_valid,
 			    &answer.entry.entry_valid_nsec);
-		set_timeout(m->attr_timeout, &answer.entry.attr_valid,
+		set_timeout(killpriv_timeout(&entry->attr, m->attr_timeout), &answer.entry.attr_valid,
 			    &answer.entry.attr_valid_nsec);
 		set_attr(&entry->attr, &answer.entry.attr);
 		answer.open.fh = fh;

@@ -310,6 +310,132 @@ static void append(void)
 	close(a);
 }
 
+/* ---- Setuid and setgid bits ---- */
+
+static int small(int fd)
+{
+	return write(fd, "x", 1);
+}
+
+static int large(int fd)
+{
+	static char data[1 << 17];
+
+	return pwrite(fd, data, sizeof(data), 1);
+}
+
+static int direct(int fd)
+{
+	static char data[4096] __attribute__((aligned(4096)));
+
+	return fcntl(fd, F_SETFL, O_DIRECT) < 0 ? 0 : pwrite(fd, data, sizeof(data), 0);
+}
+
+static int cut(int fd)
+{
+	return ftruncate(fd, 2);
+}
+
+static int allocate(int fd)
+{
+	return fallocate(fd, 0, 0, 100);
+}
+
+static int copy(int fd)
+{
+	int from = open("s-from", O_RDONLY), n;
+
+	n = copy_file_range(from, NULL, fd, NULL, 3, 0);
+	close(from);
+	return n;
+}
+
+static int open_truncated(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return close(open(path, O_WRONLY | O_TRUNC));
+}
+
+static int map(int fd)
+{
+	char *p = mmap(NULL, 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		return -1;
+	p[0] = 'm';
+	msync(p, 4, MS_SYNC);
+	return munmap(p, 4);
+}
+
+static int nothing(int fd)
+{
+	return lseek(fd, 0, SEEK_END);
+}
+
+static const struct { const char *name; int (*func)(int fd); } writers[] = {
+	{ "small", small }, { "large", large }, { "direct", direct }, { "cut", cut },
+	{ "allocate", allocate }, { "copy", copy }, { "open truncated", open_truncated },
+	{ "map", map }, { "nothing", nothing },
+};
+
+/* What is left of a mode after somebody has written, right then */
+static void write_as(uid_t uid, const char *what, int (*func)(int fd), mode_t mode)
+{
+	struct stat before = { 0 }, by_path = { 0 }, by_fd = { 0 };
+	int fd = file("s-file", "text"), status = 0;
+	pid_t pid;
+
+	fchmod(fd, mode);
+	fstat(fd, &before);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+			_exit(9);
+		_exit(func(fd) < 0 ? errno : 0);
+	}
+	waitpid(pid, &status, 0);
+	stat("s-file", &by_path);
+	fstat(fd, &by_fd);
+	printf("%s by %d: %d, %o %o %o\n", what, (int)uid, WEXITSTATUS(status), before.st_mode,
+	       by_path.st_mode, by_fd.st_mode);
+	close(fd);
+	unlink("s-file");
+}
+
+static void privileges(void)
+{
+	static const mode_t modes[] = { 06777, 04766, 02777, 0777 };
+	int fd;
+
+	close(file("s-from", "from"));
+	for (size_t i = 0; i < sizeof(writers) / sizeof(writers[0]); i++) {
+		for (size_t j = 0; j < sizeof(modes) / sizeof(modes[0]); j++) {
+			write_as(65534, writers[i].name, writers[i].func, modes[j]);
+			write_as(0, writers[i].name, writers[i].func, modes[j]);
+		}
+	}
+	/* A change of the owner clears them, whoever makes it; a new file has what it was given */
+	fd = file("s-file", "text");
+	fchmod(fd, 06777);
+	say("chown", fchown(fd, 1, 1));
+	{
+		struct stat st = { 0 };
+
+		fstat(fd, &st);
+		printf("after chown %o\n", st.st_mode);
+		close(fd);
+		umask(0);
+		fd = open("s-new", O_CREAT | O_TRUNC | O_WRONLY, 06777);
+		fstat(fd, &st);
+		printf("new %o\n", st.st_mode);
+		umask(022);
+	}
+	close(fd);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
@@ -324,5 +450,6 @@ int main(void)
 	modes();
 	names();
 	append();
+	privileges();
 	return 0;
 }
