@@ -88,17 +88,15 @@ int entry_lookup(struct mirror *m, struct node *dir, int dirfd, const char *name
 		 struct fuse_entry_param *entry)
 {
 	int fd = export_open_child(m, dirfd, name);
-	int ret;
-
-	if (fd < 0)
-		return fd;
 	/* After the child was opened, or the directory may have left before */
-	ret = export_has_dir(m, dirfd);
+	int ret = export_has_dir(m, dirfd);
+
 	if (ret <= 0) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return ret < 0 ? ret : -ESTALE;
 	}
-	return enter(m, dir, fd, fd, name, entry);
+	return fd < 0 ? fd : enter(m, dir, fd, fd, name, entry);
 }
 
 void entry_forget(struct mirror *m, const struct fuse_entry_param *entry)

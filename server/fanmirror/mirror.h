@@ -126,8 +126,8 @@ bool name_is_good(const char *name);
 int dir_of(struct mirror *m, fuse_ino_t ino, struct node **dir);
 
 /*
- * Find `name` and fill in the entry, with a reference of the client's counted
- * for it.  0 or -errno.
+ * Find `name` in a directory, -ESTALE if that is not in the tree, and fill in
+ * the entry, with a reference of the client's counted for it.  0 or -errno.
  */
 int entry_lookup(struct mirror *m, struct node *dir, int dirfd, const char *name,
 		 struct fuse_entry_param *entry);

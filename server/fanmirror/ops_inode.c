@@ -101,10 +101,10 @@ static int lookup_name(struct mirror *m, fuse_ino_t parent, const char *name,
 
 	if (!name_is_good(name))
 		return -EINVAL;
-	fd = dir_of(m, parent, &dir);
-	if (fd < 0)
-		return fd;
-	ret = entry_lookup(m, dir, fd, name, entry);
+	dir = node_get(m, parent);
+	fd = dir ? node_fd(m, dir) : -ESTALE;
+	/* Looks whether the directory is in the tree, after all else */
+	ret = fd < 0 ? fd : entry_lookup(m, dir, fd, name, entry);
 	node_put(m, dir);
 	return ret;
 }
