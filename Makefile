@@ -423,9 +423,9 @@ help:
 		'demo-kernel        the same in a virtual machine with the patched kernel' \
 		'check              all tests; check-unit, check-vm: one part; check-debug: under the debug kernel' \
 		'check-local        local events are those of the unpatched kernel, which is built once' \
-		'bench              measures everything, an hour and more; tests/bench/run --help' \
+		'bench              measures everything, two hours and more; tests/bench/run --help' \
 		'check-kcsan        data races; check-stress: ten minutes of eight processes, twice' \
-		'check-load         ten million numbered changes (LOAD_COUNT=); hours' \
+		'check-load         ten million numbered changes (LOAD_COUNT=), half an hour' \
 		'fuzz-kernel        ten million messages to the kernel (FUZZ_COUNT=, FUZZ_SEED=); half an hour' \
 		'fuzz               libFuzzer on what comes from outside, FUZZ_SECONDS= for each target' \
 		'check-examples     the tests of the examples at full size, here and in the machine (hours)' \
