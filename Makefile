@@ -329,13 +329,15 @@ check-stress:
 		tests/vm/run --timeout 3600 -- build/tests/ltp/remote_stress
 	@STRESS_SECONDS=$(STRESS_SECONDS) LTP_TIMEOUT_MUL=20 tests/long stress-debug debug \
 		tests/vm/run --debug --leaks --timeout 3600 -- build/tests/ltp/remote_stress
-# Numbered changes by both back ends, none of which may be missing without an overflow
+# Numbered changes by both back ends and virtiofs, none of which may be missing without an overflow
 LOAD_COUNT := 10000000
 check-load:
 	$(call with_deps,all tests kernel)
 	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 tests/long load patched \
 		tests/vm/run --timeout 0 --mem 2G -- build/tests/ltp/remote_load
 	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 tests/long load-queue "this machine's" build/tests/queue/remote_load
+	@LOAD_COUNT=$(LOAD_COUNT) LTP_TIMEOUT_MUL=200 tests/long load-virtiofs patched \
+		sh -c 'tests/virtiofs/run kernel_load; status=$$?; cat build/tests/virtiofs/kernel_load.log; exit $$status'
 # One for each processor, in a kernel that is a process: QEMU would take eight times as long
 FUZZ_COUNT := 10000000
 FUZZ_SEED := 1

@@ -5,7 +5,9 @@
  * reader can take, every one is; above it, or when a queue fills up, there is an
  * overflow, and what comes after it is read again.
  *
- * LOAD_COUNT in the environment is another number of changes.
+ * LOAD_COUNT in the environment is another number of changes.  With LOAD_BY_HOST the
+ * processes are on the host of a virtiofs: what they are to do is in the file "go"
+ * there, and how far the reader is in "progress" (tests/virtiofs/run).
  */
 #include "fan.h"
 #include "mirror.h"
@@ -47,8 +49,12 @@ static struct mirror_sync sync_;
 /* Between the reader and the writers */
 static struct shared {
 	unsigned int read[WRITERS];
-	bool overflow;
+	unsigned int overflow;
 } *shared;
+
+/* Where the writers of the host see it, or -1 */
+static int progress = -1;
+#define TELL_EVERY	100	/* events */
 
 static unsigned int each(const struct plan *plan)
 {
@@ -69,6 +75,8 @@ static void setup(void)
 	m = mirror_start("src", "mnt");
 	mirror_sync_init(&sync_, "src", "mnt");
 	shared = tst_shared(sizeof(*shared));
+	if (getenv("LOAD_BY_HOST"))
+		progress = SAFE(open("mnt/progress", O_CREAT | O_RDWR, 0600));
 }
 
 static bool may_write(unsigned int w, unsigned int i)
@@ -101,7 +109,27 @@ struct count {
 	unsigned char *seen[WRITERS];
 	unsigned int events, overflows, twice, strange, disorder, ended;
 	int last[WRITERS];
+	bool host_done;
 };
+
+static void tell_progress(void)
+{
+	if (progress >= 0)
+		SAFE(pwrite(progress, shared, sizeof(*shared), 0));
+}
+
+/* The file appears whole */
+static void order_host(const struct plan *plan)
+{
+	char text[64];
+
+	memset(shared, 0, sizeof(*shared));
+	tell_progress();
+	snprintf(text, sizeof(text), "%td %u %u %u %u\n", plan - plans, each(plan), plan->paced ? AHEAD : 0,
+		 KEPT, WRITERS);
+	tst_write_file("mnt/order", text);
+	SAFE(rename("mnt/order", "mnt/go"));
+}
 
 /* False: it was none of the writers' */
 static bool count_name(struct count *c, const char *name, unsigned int end)
@@ -122,17 +150,23 @@ static bool count_name(struct count *c, const char *name, unsigned int end)
 static void count_event(struct count *c, const struct fan_event *ev,
 			const struct plan *plan)
 {
-	c->events++;
+	if (++c->events % TELL_EVERY == 0)
+		tell_progress();
 	if (ev->mask == FAN_Q_OVERFLOW && !ev->nrecs &&
 	    ev->flags == (plan->queue ? 0 : REMOTE)) {
 		c->overflows++;
 		shared->overflow = true;
+		tell_progress();
 		return;
 	}
 	if (ev->mask == FAN_CREATE && ev->flags == REMOTE && ev->pid == 0 &&
 	    ev->nrecs == 1) {
 		if (!strncmp(ev->recs[0].name, "end-", 4)) {
 			c->ended++;
+			return;
+		}
+		if (!strncmp(ev->recs[0].name, "done-", 5)) {
+			c->host_done = true;
 			return;
 		}
 		if (count_name(c, ev->recs[0].name, each(plan)))
@@ -173,6 +207,26 @@ static int mark_all(const struct plan *plan)
 	if (plan->type == FAN_MARK_REMOTE_FILESYSTEM)
 		fan_add(group, plan->type, FAN_CREATE, "mnt");
 	return group;
+}
+
+static void wait_host(int group, struct count *c, const struct plan *plan)
+{
+	char done[32];
+	struct fan_event ev;
+
+	snprintf(done, sizeof(done), "src/done-%td", plan - plans);
+	/* An overflow may be all that is left of the event */
+	while (!c->host_done && access(done, F_OK)) {
+		if (plan->queue) {
+			tst_nap();
+			continue;
+		}
+		if (fan_next(group, &ev, 1000))
+			count_event(c, &ev, plan);
+		while (fan_next(group, &ev, 0))
+			count_event(c, &ev, plan);
+		tell_progress();
+	}
 }
 
 static void wait_all(const pid_t *pids, int group, struct count *c,
@@ -267,12 +321,17 @@ static void run(const struct plan *plan)
 		c.seen[w] = calloc(1, each(plan));
 		c.last[w] = -1;
 	}
-	for (unsigned int w = 0; w < WRITERS; w++) {
-		pids[w] = tst_fork();
-		if (!pids[w])
-			writer(plan, w);
+	if (progress >= 0) {
+		order_host(plan);
+		wait_host(group, &c, plan);
+	} else {
+		for (unsigned int w = 0; w < WRITERS; w++) {
+			pids[w] = tst_fork();
+			if (!pids[w])
+				writer(plan, w);
+		}
+		wait_all(pids, group, &c, plan);
 	}
-	wait_all(pids, group, &c, plan);
 	read_rest(group, &c, plan);
 	tst_res(TINFO, "%u events in %lld ms", c.events,
 		(long long)(tst_now() - start));
@@ -290,6 +349,8 @@ static void test_load(unsigned int n)
 static void cleanup(void)
 {
 	close(sync_.group);
+	if (progress >= 0)
+		close(progress);
 	mirror_stop(&m);
 }
 
