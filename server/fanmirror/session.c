@@ -52,10 +52,8 @@ static bool is_ours(const struct worker *worker)
 	len = tee(worker->buf.fd, worker->peek[1], sizeof(begin), 0);
 	if (len > 0)
 		len = read(worker->peek[0], begin, len);
-	if (len <= 0)
-		return false;
-	killpriv_request(begin, len);
-	return fanr_server_wants(begin, len);
+	killpriv_request(begin, len > 0 ? len : 0);
+	return len > 0 && fanr_server_wants(begin, len);
 }
 
 /* All of it, to leave the pipe empty; one that is too long is cut, and so bad */

@@ -125,7 +125,7 @@ static void order_host(const struct plan *plan)
 
 	memset(shared, 0, sizeof(*shared));
 	tell_progress();
-	snprintf(text, sizeof(text), "%td %u %u %u %u\n", plan - plans, each(plan), plan->paced ? AHEAD : 0,
+	snprintf(text, sizeof(text), "%td %u %d %d %d\n", plan - plans, each(plan), plan->paced ? AHEAD : 0,
 		 KEPT, WRITERS);
 	tst_write_file("mnt/order", text);
 	SAFE(rename("mnt/order", "mnt/go"));
