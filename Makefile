@@ -355,8 +355,8 @@ fuzz-kernel:
 check-local:
 	$(call with_deps,all tests kernel)
 	@kernel/build base-image
-	@tests/local
-	@tests/selftests
+	@tests/long local 'patched, unpatched' tests/local
+	@tests/long selftests 'patched, unpatched' tests/selftests
 bench:
 	$(call with_deps,all tests kernel)
 	@[ -f build/kernel/v6.12/base-obj/arch/x86/boot/bzImage ] || kernel/build base-image
