@@ -31,7 +31,7 @@
 
 #include "proto.h"
 
-enum { VM_SPLAT = 120, VM_STUCK = 121, VM_TIMEOUT = 124, VM_BROKEN = 125 };
+enum { VM_SPLAT = 120, VM_STUCK = 121, VM_TIMEOUT = 124, VM_BROKEN = 125, VM_CRASHED = 256 };
 
 #define DUMP_SECONDS	5	/* for the guest to say where it is */
 #define OFF_SECONDS	15	/* for the machine to switch itself off */
@@ -533,6 +533,16 @@ static void end_qemu(struct vm *vm)
 	}
 }
 
+/* QEMU has ended, or is about to: the signal that did it, or 0 */
+static int signal_of_qemu(struct vm *vm)
+{
+	int status = 0;
+
+	waitpid(vm->qemu, &status, 0);
+	vm->qemu = 0;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
 static void got_signal(struct vm *vm)
 {
 	struct signalfd_siginfo si;
@@ -626,9 +636,12 @@ static int run(struct vm *vm)
 			end = now() + (o->timeout ? o->timeout : NO_LIMIT);
 		}
 		if (!turn(vm, end)) {
-			fprintf(stderr, "vm: the machine %s\n",
-				ready ? "went down before COMMAND ended" : "did not start");
-			return VM_BROKEN;
+			int sig = signal_of_qemu(vm);
+
+			fprintf(stderr, "vm: the machine %s%s%s\n",
+				ready ? "went down before COMMAND ended" : "did not start",
+				sig ? ": QEMU: " : "", sig ? strsignal(sig) : "");
+			return sig && !ready ? VM_CRASHED : VM_BROKEN;
 		}
 		if (now() < end || vm->exited || ready != vm->ready)
 			continue;
@@ -731,6 +744,15 @@ int main(int argc, char **argv)
 		fail("signalfd");
 	start_qemu(&vm);
 	status = run(&vm);
+	/* The emulator's crash, before COMMAND began, says nothing about the kernel */
+	if (status == VM_CRASHED) {
+		fprintf(stderr, "vm: once more\n");
+		vm.len = 0;
+		start_qemu(&vm);
+		status = run(&vm);
+	}
+	if (status == VM_CRASHED)
+		status = VM_BROKEN;
 	end_qemu(&vm);
 	restore_tty();
 	return status;
