@@ -1327,7 +1327,7 @@ static void test_all(void)
 	const struct rf_opts plain = {};
 	const struct rf_opts writeback = { .keep_cache = true, .writeback = true };
 
-	test_many(); test_names();
+	test_names();
 	test_attributes();
 	test_data("FOPEN_KEEP_CACHE", &keep, FAN_MODIFY);
 	test_data("FOPEN_KEEP_CACHE", &keep, FAN_CLOSE_WRITE);

@@ -209,22 +209,29 @@ static int mark_all(const struct plan *plan)
 	return group;
 }
 
+/* What there is, after the first event of it has been waited for */
+static void read_some(int group, struct count *c, const struct plan *plan, int ms)
+{
+	struct fan_event ev;
+
+	if (plan->queue) {
+		tst_nap();
+		return;
+	}
+	if (fan_next(group, &ev, ms))
+		count_event(c, &ev, plan);
+	while (fan_next(group, &ev, 0))
+		count_event(c, &ev, plan);
+}
+
 static void wait_host(int group, struct count *c, const struct plan *plan)
 {
 	char done[32];
-	struct fan_event ev;
 
 	snprintf(done, sizeof(done), "src/done-%td", plan - plans);
 	/* An overflow may be all that is left of the event */
 	while (!c->host_done && access(done, F_OK)) {
-		if (plan->queue) {
-			tst_nap();
-			continue;
-		}
-		if (fan_next(group, &ev, 1000))
-			count_event(c, &ev, plan);
-		while (fan_next(group, &ev, 0))
-			count_event(c, &ev, plan);
+		read_some(group, c, plan, 1000);
 		tell_progress();
 	}
 }
@@ -232,8 +239,6 @@ static void wait_host(int group, struct count *c, const struct plan *plan)
 static void wait_all(const pid_t *pids, int group, struct count *c,
 		     const struct plan *plan)
 {
-	struct fan_event ev;
-
 	for (unsigned int w = 0; w < WRITERS; ) {
 		int status = tst_reap(pids[w], 0);
 
@@ -243,14 +248,7 @@ static void wait_all(const pid_t *pids, int group, struct count *c,
 			w++;
 			continue;
 		}
-		if (plan->queue) {
-			tst_nap();
-			continue;
-		}
-		if (fan_next(group, &ev, 1))
-			count_event(c, &ev, plan);
-		while (fan_next(group, &ev, 0))
-			count_event(c, &ev, plan);
+		read_some(group, c, plan, 1);
 	}
 }
 
