@@ -533,12 +533,17 @@ static void end_qemu(struct vm *vm)
 	}
 }
 
-/* QEMU has ended, or is about to: the signal that did it, or 0 */
+/* QEMU ends by itself: the signal that did it, or 0, also if it takes too long */
 static int signal_of_qemu(struct vm *vm)
 {
+	double end = now() + OFF_SECONDS;
 	int status = 0;
 
-	waitpid(vm->qemu, &status, 0);
+	while (waitpid(vm->qemu, &status, WNOHANG) != vm->qemu) {
+		if (now() >= end)
+			return 0;
+		poll(NULL, 0, 10);
+	}
 	vm->qemu = 0;
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
