@@ -3,7 +3,6 @@
 #include <linux/fuse.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "killpriv.h"
 #include "mirror.h"
@@ -76,13 +75,13 @@ static mode_t killed(mode_t mode)
 	return mode;
 }
 
-int killpriv_clear(int fd)
+int killpriv_clear(const struct mirror *m, int fd)
 {
 	char path[PROC_PATH_MAX];
 	struct stat attr;
 
 	/* For others than root the host does it */
-	if (!wanted || geteuid() != 0)
+	if (!wanted || !m->can_switch_user)
 		return 0;
 	if (fstat(fd, &attr) < 0)
 		return -errno;

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+struct mirror;
+
 /*
  * Setuid and setgid bits go when somebody writes to a file who may not set them.
  * We write as root, so the host leaves them.  A client's kernel that clears them
@@ -23,7 +25,7 @@ void killpriv_request(const void *data, size_t size);
 /* What libfuse answers, before it is sent by the same thread */
 void killpriv_reply(const struct iovec *iov, int count);
 /* Clear the bits of the open file, of any kind, if the request asks for it.  0 or -errno. */
-int killpriv_clear(int fd);
+int killpriv_clear(const struct mirror *m, int fd);
 /* How long attributes may be cached, of what may usually be cached that long */
 double killpriv_timeout(const struct stat *attr, double timeout);
 

@@ -47,7 +47,7 @@ static int open_node(struct mirror *m, struct node *node, int flags)
 	fd = open(proc_path(fd, path), host_flags(flags));
 	if (fd < 0)
 		return -errno;
-	ret = killpriv_clear(fd);
+	ret = killpriv_clear(m, fd);
 	if (ret == 0)
 		return fd;
 	close(fd);
@@ -146,7 +146,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in,
 	struct mirror *m = mirror_of(req);
 	struct file *file = file_get(&m->files, ino, fi->fh);
 	struct fuse_bufvec out = FUSE_BUFVEC_INIT(fuse_buf_size(in));
-	ssize_t ret = file ? killpriv_clear(file->fd) : -EBADF;
+	ssize_t ret = file ? killpriv_clear(m, file->fd) : -EBADF;
 
 	if (ret == 0) {
 		out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
@@ -207,7 +207,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off,
 		fuse_reply_err(req, EBADF);
 		return;
 	}
-	ret = killpriv_clear(file->fd);
+	ret = killpriv_clear(m, file->fd);
 	if (ret == 0 && fallocate(file->fd, mode, off, len) < 0)
 		ret = -errno;
 	fuse_reply_err(req, -ret);
@@ -242,7 +242,7 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in,
 	struct mirror *m = mirror_of(req);
 	struct file *from = file_get(&m->files, in, fi_in->fh);
 	struct file *to = file_get(&m->files, out, fi_out->fh);
-	ssize_t ret = from && to ? killpriv_clear(to->fd) : -EBADF;
+	ssize_t ret = from && to ? killpriv_clear(m, to->fd) : -EBADF;
 
 	if (ret == 0) {
 		ret = copy_file_range(from->fd, &off_in, to->fd, &off_out, len,

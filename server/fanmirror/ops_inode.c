@@ -243,7 +243,7 @@ static int set_times(int fd, const struct stat *attr, int to_set)
 	return utimensat(AT_FDCWD, proc_path(fd, path), times, 0);
 }
 
-static int set_attr(struct node *node, int fd, const struct file *file,
+static int set_attr(struct mirror *m, struct node *node, int fd, const struct file *file,
 		    const struct stat *attr, int to_set)
 {
 	int ret;
@@ -255,7 +255,7 @@ static int set_attr(struct node *node, int fd, const struct file *file,
 		return -errno;
 	if (to_set & FUSE_SET_ATTR_SIZE && node->type != S_IFREG)
 		return -EINVAL;
-	ret = killpriv_clear(fd);
+	ret = killpriv_clear(m, fd);
 	if (ret < 0)
 		return ret;
 	if (to_set & FUSE_SET_ATTR_SIZE && set_size(fd, file, attr) < 0)
@@ -277,7 +277,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	struct file *file = fi ? file_get(&m->files, ino, fi->fh) : NULL;
 	struct node *node = node_get(m, ino);
 	int fd = node ? node_fd(m, node) : -ESTALE;
-	int ret = fd < 0 ? fd : set_attr(node, fd, file, attr, to_set);
+	int ret = fd < 0 ? fd : set_attr(m, node, fd, file, attr, to_set);
 
 	if (ret < 0)
 		fuse_reply_err(req, -ret);
