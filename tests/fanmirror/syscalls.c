@@ -408,6 +408,7 @@ static void write_as(uid_t uid, const char *what, int (*func)(int fd), mode_t mo
 static void privileges(void)
 {
 	static const mode_t modes[] = { 06777, 04766, 02777, 0777 };
+	struct stat st = { 0 };
 	int fd;
 
 	close(file("s-from", "from"));
@@ -421,18 +422,14 @@ static void privileges(void)
 	fd = file("s-file", "text");
 	fchmod(fd, 06777);
 	say("chown", fchown(fd, 1, 1));
-	{
-		struct stat st = { 0 };
-
-		fstat(fd, &st);
-		printf("after chown %o\n", st.st_mode);
-		close(fd);
-		umask(0);
-		fd = open("s-new", O_CREAT | O_TRUNC | O_WRONLY, 06777);
-		fstat(fd, &st);
-		printf("new %o\n", st.st_mode);
-		umask(022);
-	}
+	fstat(fd, &st);
+	printf("after chown %o\n", st.st_mode);
+	close(fd);
+	umask(0);
+	fd = open("s-new", O_CREAT | O_TRUNC | O_WRONLY, 06777);
+	fstat(fd, &st);
+	printf("new %o\n", st.st_mode);
+	umask(022);
 	close(fd);
 }
 
