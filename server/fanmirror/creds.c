@@ -14,6 +14,16 @@
 
 #define NO_CHANGE ((uid_t)-1)
 
+/* This thread's: what makes no file does not care, so it stays until another is wanted */
+static _Thread_local mode_t current_umask;
+
+static void set_umask(mode_t mask)
+{
+	if (mask != current_umask)
+		umask(mask);
+	current_umask = mask;
+}
+
 void creds_init(void)
 {
 	struct __user_cap_header_struct header = {
@@ -32,7 +42,7 @@ int creds_init_thread(void)
 {
 	if (unshare(CLONE_FS) < 0)
 		return -errno;
-	umask(0);
+	umask(current_umask);
 	return 0;
 }
 
@@ -143,13 +153,12 @@ int creds_take(const struct mirror *m, const struct caller *caller)
 	}
 	if (m->vhost && m->can_switch_user && caller->uid)
 		trust_permission_check();
-	umask(caller->umask);
+	set_umask(caller->umask);
 	return 0;
 }
 
 void creds_return(const struct mirror *m, const struct caller *caller)
 {
-	umask(0);
 	if (!m->can_switch_user || is_root(caller))
 		return;
 	/* Going on with another user's identity would be worse than stopping */

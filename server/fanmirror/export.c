@@ -77,6 +77,13 @@ static bool is_mount_root(int fd)
 	return same;
 }
 
+/* Of the file systems without a flush operation those that are common */
+static bool close_is_quiet(unsigned long type)
+{
+	return type == TMPFS_MAGIC || type == EXT4_SUPER_MAGIC || type == XFS_SUPER_MAGIC ||
+	       type == BTRFS_SUPER_MAGIC || type == F2FS_SUPER_MAGIC;
+}
+
 int export_init(struct export *export, const char *source, const char **what)
 {
 	struct statfs fs;
@@ -99,7 +106,10 @@ int export_init(struct export *export, const char *source, const char **what)
 		close(fd);
 	export->paths_tell = mount_is_whole(export->root);
 	export->whole = export->paths_tell && is_mount_root(export->root);
-	export->counts_links = fstatfs(export->root, &fs) == 0 && fanr_counts_links(fs.f_type);
+	if (fstatfs(export->root, &fs) == 0) {
+		export->counts_links = fanr_counts_links(fs.f_type);
+		export->close_is_quiet = close_is_quiet(fs.f_type);
+	}
 	return 0;
 }
 
@@ -280,7 +290,7 @@ static int path_below_root(struct mirror *m, int fd)
 
 int export_has_dir(struct mirror *m, int fd)
 {
-	int ret = path_below_root(m, fd);
+	int ret = m->export.whole ? 1 : path_below_root(m, fd);
 
 	/* The root may have been renamed between the two looks at a path */
 	return ret == 1 ? 1 : walk_to_root(m, fd);
@@ -310,7 +320,7 @@ int export_has_path(struct mirror *m, int fd)
 
 int export_has_node(struct mirror *m, struct node *node, int fd)
 {
-	if (node->id == NODE_ROOT)
+	if (m->export.whole || node->id == NODE_ROOT)
 		return 1;
 	if (node->type == S_IFDIR)
 		return export_has_dir(m, fd);

@@ -23,6 +23,7 @@ struct export {
 	bool paths_tell;	/* a path below the root's is below the root */
 	bool whole;		/* the root is the whole file system's */
 	bool counts_links;	/* a directory's tell how many directories are in it */
+	bool close_is_quiet;	/* close(2) does nothing there that can fail */
 };
 
 /* 0, or -errno with *what saying what did not work */

@@ -47,6 +47,11 @@ static int open_source(struct mirror *m, struct options *options)
 	creds_init();
 	m->options = options;
 	m->attr_timeout = options->attr_timeout;
+	/*
+	 * Over virtio a request cannot be interrupted, and so a process that waits
+	 * for a lock could not be killed: there the guest keeps its own.
+	 */
+	m->local_locks = options->no_remote_lock || options->socket;
 	m->entry_timeout = options->entry_timeout;
 	m->can_switch_user = geteuid() == 0;
 	pthread_rwlock_init(&m->session_lock, NULL);

@@ -33,6 +33,7 @@ struct mirror {
 	size_t max_files;
 	double attr_timeout;
 	double entry_timeout;
+	bool local_locks;	/* the client keeps them to itself */
 	bool can_switch_user;	/* runs as root: files belong to who makes them */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +10,12 @@
 #include "export.h"
 #include "mirror.h"
 #include "node.h"
+#include "watcher.h"
 
 #define FIRST_BUCKETS	1024
-#define DEAD_MAX	4096	/* dead nodes that late events may still name */
+#define DEAD_MAX	4096	/* dead and unlinked ones that late events may still name */
+#define SWEEP_FIRST	65536	/* nodes; not looked through before there are so many */
+#define SWEEP_STEP	4	/* buckets and nodes, with each one that is asked for */
 
 static struct node **id_slot(struct nodes *nodes, uint64_t id)
 {
@@ -23,7 +27,7 @@ static struct node **handle_slot(struct nodes *nodes, const struct handle *handl
 	return &nodes->by_handle[handle_hash(handle) & (nodes->buckets - 1)];
 }
 
-int nodes_init(struct nodes *nodes, size_t cache_max)
+int nodes_init(struct nodes *nodes, size_t cache_max, bool cache_dirs)
 {
 	memset(nodes, 0, sizeof(*nodes));
 	nodes->by_id = calloc(FIRST_BUCKETS, sizeof(*nodes->by_id));
@@ -37,6 +41,8 @@ int nodes_init(struct nodes *nodes, size_t cache_max)
 	nodes->buckets = FIRST_BUCKETS;
 	nodes->next_id = NODE_ROOT;
 	nodes->cache_max = cache_max;
+	nodes->cache_dirs = cache_dirs;
+	nodes->sweep_at = SWEEP_FIRST;
 	return 0;
 }
 
@@ -224,23 +230,6 @@ struct node *node_find(struct mirror *m, const struct handle *handle)
 	return node;
 }
 
-struct node *node_intern(struct mirror *m, const struct handle *handle,
-			 mode_t type)
-{
-	struct nodes *nodes = &m->nodes;
-	struct node *node;
-
-	pthread_mutex_lock(&nodes->lock);
-	node = lookup_handle(nodes, handle);
-	if (!node)
-		node = make(nodes, handle, type & S_IFMT);
-	if (node && !node->type)
-		node->type = type & S_IFMT;
-	ref(nodes, node);
-	pthread_mutex_unlock(&nodes->lock);
-	return node;
-}
-
 static bool is_unused(const struct node *node)
 {
 	return node->refs == 0 && node->nlookup == 0 && !node->watch &&
@@ -250,7 +239,7 @@ static bool is_unused(const struct node *node)
 
 static struct node *take_if_over(struct nodes *nodes, struct node *node)
 {
-	if (!node->dead || node->lingers || !is_unused(node))
+	if (!(node->dead || node->unlinked) || node->lingers || !is_unused(node))
 		return NULL;
 	if (node->fd >= 0)
 		cache_remove(nodes, node);
@@ -258,13 +247,24 @@ static struct node *take_if_over(struct nodes *nodes, struct node *node)
 	return node;
 }
 
-/* The dead leave in order, or later, once nobody looks at them */
-static struct node *bury(struct nodes *nodes)
+/*
+ * No link is left, or the host says that it is dead.  Such ones leave in order, or later,
+ * once nobody looks at them.  One to destroy after the lock, or NULL.
+ */
+static struct node *linger(struct nodes *nodes, struct node *node)
 {
-	struct node *node = nodes->dead_first;
-
-	if (nodes->dead_count <= DEAD_MAX)
+	if (node->lingers)
 		return NULL;
+	node->lingers = true;
+	node->next_dead = NULL;
+	if (nodes->dead_last)
+		nodes->dead_last->next_dead = node;
+	else
+		nodes->dead_first = node;
+	nodes->dead_last = node;
+	if (++nodes->dead_count <= DEAD_MAX)
+		return NULL;
+	node = nodes->dead_first;
 	nodes->dead_first = node->next_dead;
 	if (!nodes->dead_first)
 		nodes->dead_last = NULL;
@@ -283,7 +283,7 @@ void node_put(struct mirror *m, struct node *node)
 		return;
 	pthread_mutex_lock(&nodes->lock);
 	if (--node->refs == 0 && node->fd >= 0) {
-		if (node->unlinked) {
+		if (node->unlinked || (nodes->cache_dirs && node->type != S_IFDIR)) {
 			fd = node->fd;
 			node->fd = -1;
 		} else {
@@ -297,6 +297,88 @@ void node_put(struct mirror *m, struct node *node)
 		close(fd);
 	if (over)
 		destroy(over);
+}
+
+/* What cannot be told is there */
+static bool is_there(struct mirror *m, const struct node *node)
+{
+	int fd = handle_open(m->export.root, &node->handle, O_PATH | O_NOFOLLOW);
+
+	if (fd >= 0)
+		close(fd);
+	return fd != -ESTALE;
+}
+
+static void end_sweep(struct nodes *nodes)
+{
+	nodes->sweeping = false;
+	nodes->sweep_at = nodes->swept > SWEEP_FIRST / 2 ? nodes->swept * 2 : SWEEP_FIRST;
+}
+
+/* Those of the next buckets that may be gone, with references */
+static unsigned int take_suspects(struct nodes *nodes, struct node *suspects[SWEEP_STEP])
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; !count && i < SWEEP_STEP && nodes->sweeping; i++) {
+		struct node *node = nodes->by_id[nodes->sweep_bucket];
+
+		for (; node && count < SWEEP_STEP; node = node->next_id) {
+			nodes->swept++;
+			if (!node->unlinked && is_unused(node))
+				suspects[count++] = ref(nodes, node);
+		}
+		if (++nodes->sweep_bucket == nodes->buckets)
+			end_sweep(nodes);
+	}
+	return count;
+}
+
+/* One step of looking for what the host has no more; no events are to name it */
+static void sweep(struct mirror *m)
+{
+	struct nodes *nodes = &m->nodes;
+	struct node *suspects[SWEEP_STEP];
+	unsigned int count, gone = 0;
+
+	pthread_mutex_lock(&nodes->lock);
+	count = take_suspects(nodes, suspects);
+	pthread_mutex_unlock(&nodes->lock);
+	for (unsigned int i = 0; i < count; i++) {
+		if (!is_there(m, suspects[i])) {
+			suspects[i]->unlinked = true;
+			gone++;
+		}
+		node_put(m, suspects[i]);
+	}
+	pthread_mutex_lock(&nodes->lock);
+	nodes->swept -= gone < nodes->swept ? gone : nodes->swept;
+	pthread_mutex_unlock(&nodes->lock);
+}
+
+struct node *node_intern(struct mirror *m, const struct handle *handle,
+			 mode_t type)
+{
+	struct nodes *nodes = &m->nodes;
+	struct node *node;
+	bool sweeping;
+
+	pthread_mutex_lock(&nodes->lock);
+	node = lookup_handle(nodes, handle);
+	if (!node)
+		node = make(nodes, handle, type & S_IFMT);
+	if (node && !node->type)
+		node->type = type & S_IFMT;
+	ref(nodes, node);
+	if (nodes->count > nodes->sweep_at && !nodes->sweeping) {
+		nodes->sweeping = true;
+		nodes->sweep_bucket = nodes->swept = 0;
+	}
+	sweeping = nodes->sweeping;
+	pthread_mutex_unlock(&nodes->lock);
+	if (sweeping && m->export.by_handle && watcher_is_idle(m->watcher))
+		sweep(m);
+	return node;
 }
 
 void node_give_fd(struct mirror *m, struct node *node, int fd)
@@ -404,11 +486,34 @@ void node_set_watch(struct mirror *m, struct node *node, uint64_t mask)
 
 void node_set_unlinked(struct mirror *m, struct node *node, bool by_client)
 {
+	struct node *over;
+
 	pthread_mutex_lock(&m->nodes.lock);
 	if (by_client && !node->unlinked)
 		node->own_delete = true;
 	node->unlinked = true;
+	over = linger(&m->nodes, node);
 	pthread_mutex_unlock(&m->nodes.lock);
+	if (over)
+		destroy(over);
+}
+
+void nodes_let_go(struct mirror *m)
+{
+	struct nodes *nodes = &m->nodes;
+	struct node *node, *newer;
+	struct stat attr;
+
+	pthread_mutex_lock(&nodes->lock);
+	for (node = nodes->oldest; node; node = newer) {
+		newer = node->newer;
+		if (fstat(node->fd, &attr) < 0 || attr.st_nlink > 0)
+			continue;
+		cache_remove(nodes, node);
+		close(node->fd);
+		node->fd = -1;
+	}
+	pthread_mutex_unlock(&nodes->lock);
 }
 
 void node_set_linked(struct mirror *m, struct node *node)
@@ -426,17 +531,9 @@ bool node_set_dead(struct mirror *m, struct node *node)
 
 	pthread_mutex_lock(&nodes->lock);
 	first = !node->dead;
-	if (first) {
-		node->dead = node->unlinked = node->lingers = true;
-		node->next_dead = NULL;
-		if (nodes->dead_last)
-			nodes->dead_last->next_dead = node;
-		else
-			nodes->dead_first = node;
-		nodes->dead_last = node;
-		nodes->dead_count++;
-		over = bury(nodes);
-	}
+	node->dead = node->unlinked = true;
+	if (first)
+		over = linger(nodes, node);
 	pthread_mutex_unlock(&nodes->lock);
 	if (over)
 		destroy(over);

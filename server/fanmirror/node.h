@@ -5,9 +5,13 @@
  * A node is made when an object is first seen, by a lookup or by an event, and
  * its id is never given to another object.  It stays after FORGET, because file
  * handles in events and in the client's hands name it, and goes when the object
- * is gone from the host and nobody looks at it.  With CAP_DAC_READ_SEARCH its
- * descriptor (O_PATH) is opened by handle when it is needed; without, it is kept
- * and opened again by the name under which the object was last seen.
+ * is gone from the host and nobody looks at it.  While nothing is watched nobody
+ * tells of that, so the nodes are looked through each time they have doubled.
+ *
+ * With CAP_DAC_READ_SEARCH its descriptor (O_PATH) is opened by handle when it is
+ * needed, and kept only if it is a directory's, as those are asked for with each
+ * name in them; without, it is kept and opened again by the name under which the
+ * object was last seen.
  */
 #ifndef FANMIRROR_NODE_H
 #define FANMIRROR_NODE_H
@@ -40,7 +44,7 @@ struct node {
 	_Atomic bool unlinked;		/* no link is left: descriptor not kept */
 	_Atomic bool own_delete;	/* and it was the client who removed it */
 	_Atomic bool dead;		/* the host's inode is gone */
-	bool lingers;			/* dead, and on the list of those */
+	bool lingers;			/* dead or unlinked, and on the list of those */
 	struct handle handle;		/* allocated as long as it is */
 };
 
@@ -54,11 +58,17 @@ struct nodes {
 	struct node *oldest, *newest;
 	size_t cached;			/* descriptors in that list */
 	size_t cache_max;
+	bool cache_dirs;		/* those of directories alone */
 	struct node *dead_first, *dead_last;
 	size_t dead_count;
+	size_t sweep_at;		/* when there are more than so many */
+	size_t sweep_bucket;		/* the next one to be looked through ... */
+	bool sweeping;			/* ... if so */
+	size_t swept;			/* nodes that were there when looked at */
 };
 
-int nodes_init(struct nodes *nodes, size_t cache_max);
+/* How many descriptors are kept though nobody uses them, and whose */
+int nodes_init(struct nodes *nodes, size_t cache_max, bool cache_dirs);
 void nodes_free(struct nodes *nodes);
 
 /* All of these return a reference for node_put(), or NULL */
@@ -78,6 +88,8 @@ void node_give_fd(struct mirror *m, struct node *node, int fd);
  * host's inode can go and its DELETE_SELF come.
  */
 void node_set_unlinked(struct mirror *m, struct node *node, bool by_client);
+/* The same for all whose descriptors are kept, as far as it is so */
+void nodes_let_go(struct mirror *m);
 
 void node_seen_at(struct mirror *m, struct node *node, uint64_t parent,
 		  const char *name, size_t len);

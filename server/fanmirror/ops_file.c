@@ -63,13 +63,12 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	node_put(m, node);
 }
 
-/* Somebody may have put a pipe there meanwhile: O_NONBLOCK, and look */
-static int create_file(fuse_req_t req, int dirfd, const char *name, mode_t mode,
+/* Somebody may have put a pipe there meanwhile: with O_NONBLOCK, and enter_file() looks */
+static int open_new(fuse_req_t req, int dirfd, const char *name, mode_t mode,
 		       int flags)
 {
 	const struct caller caller = caller_of(req);
 	const struct mirror *m = mirror_of(req);
-	struct stat attr;
 	int fd, ret;
 
 	ret = creds_take(m, &caller);
@@ -78,16 +77,29 @@ static int create_file(fuse_req_t req, int dirfd, const char *name, mode_t mode,
 	fd = export_create(dirfd, name, host_flags(flags) | O_CREAT |
 			   (flags & O_EXCL), mode);
 	creds_return(m, &caller);
-	if (fd < 0)
-		return fd;
-	ret = fstat(fd, &attr) < 0 ? -errno : 0;
-	if (ret == 0 && !S_ISREG(attr.st_mode))
+	return fd;
+}
+
+/* On success the descriptor is the files' */
+static int enter_file(struct mirror *m, struct node *dir, int fd, const char *name,
+		      struct fuse_entry_param *entry, struct fuse_file_info *fi)
+{
+	int ret = entry_of_fd(m, dir, fd, name, entry);
+
+	if (ret < 0) {
+		close(fd);
+		return ret;
+	}
+	if (!S_ISREG(entry->attr.st_mode))
 		ret = -EEXIST;
-	if (ret == 0 && !(flags & O_NONBLOCK))
-		ret = fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-	if (ret == 0)
-		return fd;
-	close(fd);
+	else if (!(fi->flags & O_NONBLOCK) && fcntl(fd, F_SETFL, host_flags(fi->flags)) < 0)
+		ret = -errno;
+	if (ret < 0)
+		close(fd);
+	else
+		ret = file_add(&m->files, entry->ino, fd, false, &fi->fh);
+	if (ret < 0)
+		entry_forget(m, entry);
 	return ret;
 }
 
@@ -101,17 +113,9 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 	fd = ret = name_is_good(name) ? dir_of(m, parent, &dir) : -EINVAL;
 	if (ret >= 0)
-		fd = ret = create_file(req, ret, name, mode, fi->flags);
-	if (ret >= 0) {
-		ret = entry_of_fd(m, dir, fd, name, &entry);
-		if (ret < 0)
-			close(fd);
-	}
-	if (ret >= 0) {
-		ret = file_add(&m->files, entry.ino, fd, false, &fi->fh);
-		if (ret < 0)
-			entry_forget(m, &entry);
-	}
+		fd = ret = open_new(req, ret, name, mode, fi->flags);
+	if (ret >= 0)
+		ret = enter_file(m, dir, fd, name, &entry, fi);
 	fi->direct_io = !!(fi->flags & O_DIRECT);
 	if (ret < 0) {
 		fuse_reply_err(req, -ret);
@@ -162,14 +166,23 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in,
 		file_put(&m->files, file);
 }
 
-/* close(2) reports what some file systems say only then */
+/*
+ * close(2) reports what some file systems say only then, and drops the locks of a
+ * process.  If there is neither the client's kernel need not ask again.
+ */
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mirror *m = mirror_of(req);
-	struct file *file = file_get(&m->files, ino, fi->fh);
-	int fd = file ? dup(file->fd) : -1;
+	struct file *file;
 	int ret = 0;
+	int fd;
 
+	if (m->local_locks && m->export.close_is_quiet) {
+		fuse_reply_err(req, ENOSYS);
+		return;
+	}
+	file = file_get(&m->files, ino, fi->fh);
+	fd = file ? dup(file->fd) : -1;
 	locks_drop_owner(m, ino, fi->lock_owner);
 	if (!file)
 		ret = EBADF;

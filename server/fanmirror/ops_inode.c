@@ -19,14 +19,12 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct mirror *m = userdata;
 
 	want(conn, FUSE_CAP_EXPORT_SUPPORT);
-	/*
-	 * Over virtio a request cannot be interrupted, and so a process that waits
-	 * for a lock could not be killed: there the guest keeps its own locks.
-	 */
 	if (!m->vhost) {
 		want(conn, FUSE_CAP_SPLICE_READ);
 		want(conn, FUSE_CAP_SPLICE_WRITE);
 		want(conn, FUSE_CAP_SPLICE_MOVE);
+	}
+	if (!m->local_locks) {
 		want(conn, FUSE_CAP_FLOCK_LOCKS);
 		want(conn, FUSE_CAP_POSIX_LOCKS);
 	}
@@ -41,8 +39,9 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* libfuse wants some of these unasked */
 	if (m->vhost)
 		conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-				FUSE_CAP_SPLICE_MOVE | FUSE_CAP_FLOCK_LOCKS |
-				FUSE_CAP_POSIX_LOCKS);
+				FUSE_CAP_SPLICE_MOVE);
+	if (m->local_locks)
+		conn->want &= ~(FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_POSIX_LOCKS);
 }
 
 /* "." and ".." come from whoever decodes a file handle */
@@ -274,9 +273,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		struct fuse_file_info *fi)
 {
 	struct mirror *m = mirror_of(req);
-	struct file *file = fi ? file_get(&m->files, ino, fi->fh) : NULL;
-	struct node *node = node_get(m, ino);
-	int fd = node ? node_fd(m, node) : -ESTALE;
+	struct node *node;
+	struct file *file;
+	int fd = fd_of(m, ino, fi, &node, &file);
 	int ret = fd < 0 ? fd : set_attr(m, node, fd, file, attr, to_set);
 
 	if (ret < 0)

@@ -16,6 +16,7 @@ static const struct fuse_opt table[] = {
 	{ "attr_timeout=%lf", offsetof(struct options, attr_timeout), 0 },
 	{ "entry_timeout=%lf", offsetof(struct options, entry_timeout), 0 },
 	{ "no_event_queue", offsetof(struct options, no_event_queue), 1 },
+	{ "no_remote_lock", offsetof(struct options, no_remote_lock), 1 },
 	{ "remote_notify", offsetof(struct options, remote_notify), 1 },
 	{ "--vhost-user=%s", offsetof(struct options, socket), 0 },
 	{ "--vhost-user %s", offsetof(struct options, socket), 0 },
@@ -106,6 +107,10 @@ static int check_vhost(struct options *options)
 			"of the guest's mount\n");
 		return -1;
 	}
+	if (options->no_remote_lock) {
+		fprintf(stderr, "fanmirror: no_remote_lock: with --vhost-user it is always so\n");
+		return -1;
+	}
 	if (options->args.argc > 1) {
 		fprintf(stderr, "fanmirror: %s: not an option for --vhost-user\n",
 			options->args.argv[options->args.argc - 1]);
@@ -170,6 +175,7 @@ void options_help(void)
 	     "     no_event_queue        remote events for kernels with remote marks alone\n"
 	     "  and without --vhost-user:\n"
 	     "     allow_other           let other users in\n"
+	     "     no_remote_lock        keep file locks in this kernel, and files close faster\n"
 	     "     ro                    read-only\n"
 	     "     fsname=NAME           the name in the mount table (SOURCE)\n"
 	     "     remote_notify         remote events for inotify, too (root)\n"

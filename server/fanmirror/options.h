@@ -16,6 +16,7 @@ struct options {
 	double attr_timeout;
 	double entry_timeout;
 	int no_event_queue;
+	int no_remote_lock;
 	int remote_notify;
 	int foreground;
 	int help;

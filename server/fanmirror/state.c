@@ -17,9 +17,9 @@
 
 /*
  * A descriptor that is kept keeps a deleted file's space, and its DELETE_SELF
- * from coming.  Where handles can be opened none is.
+ * from coming.  Where handles can be opened only those of some directories are.
  */
-#define CACHED_BY_HANDLE 0
+#define DIRS_CACHED 64
 
 static int fail(const char *what, int error)
 {
@@ -44,8 +44,8 @@ static int open_tables(struct mirror *m)
 {
 	int ret;
 
-	ret = nodes_init(&m->nodes, m->export.by_handle ? CACHED_BY_HANDLE :
-							  m->max_files / 2);
+	ret = nodes_init(&m->nodes, m->export.by_handle ? DIRS_CACHED : m->max_files / 2,
+			 m->export.by_handle);
 	if (ret < 0)
 		return fail("cannot start", ret);
 	ret = files_init(&m->files);
@@ -252,6 +252,8 @@ static int start_watching(struct mirror *m)
 		fprintf(stderr, "fanmirror: %s: %s: %s\n", m->options->source, what, strerror(-ret));
 		return ret;
 	}
+	if (m->export.by_handle && !watcher_tells_deletions(m->watcher))
+		m->nodes.cache_max = 0;
 	ret = fanr_server_new(&m->server, &ops, m, &options);
 	if (ret == 0)
 		return 0;

@@ -347,6 +347,7 @@ void translate(struct watcher *w, struct record *r)
 
 	if (r->mask & FAN_Q_OVERFLOW) {
 		tree_overflow(&w->tree);
+		nodes_let_go(m);
 		if (w->whole && !m->export.whole)
 			tree_scan(&w->tree, &m->export.handle);
 		fanr_server_lost(m->server);

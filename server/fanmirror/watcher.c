@@ -94,6 +94,19 @@ const char *watcher_describe(const struct watcher *w)
 	return "watching with inode marks: no CAP_SYS_ADMIN";
 }
 
+bool watcher_is_idle(const struct watcher *w)
+{
+	for (unsigned int bit = 0; bit < 64; bit++)
+		if (w->counts[bit])
+			return false;
+	return true;
+}
+
+bool watcher_tells_deletions(const struct watcher *w)
+{
+	return w->filesystem;
+}
+
 int watcher_fd(const struct watcher *w)
 {
 	return w->fan;
@@ -184,15 +197,39 @@ void watcher_gone(struct watcher *w, struct node *node)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static int check(struct mirror *m, const struct node *node, uint64_t generation,
-		 uint64_t mask)
+static int check(const struct node *node, uint64_t generation, uint64_t mask)
 {
 	if (!node || generation)
 		return -ESTALE;
 	if (mask && node->dead)
 		return -ESTALE;
-	(void)m;
 	return 0;
+}
+
+/* A descriptor that is kept would hide that; it may have been deleted before the mark */
+static bool is_deleted_dir(const struct node *node, int fd)
+{
+	struct stat attr;
+
+	return node->type == S_IFDIR && fstat(fd, &attr) == 0 && attr.st_nlink == 0;
+}
+
+static int watch_node(struct watcher *w, struct node *node, uint64_t mask)
+{
+	uint64_t old = node->watch;
+	int fd = mask ? node_fd(w->m, node) : -1;
+	int ret;
+
+	if (mask && fd < 0)
+		return -ESTALE;
+	pthread_mutex_lock(&w->lock);
+	ret = set_node(w, node, mask);
+	if (ret == 0 && mask && is_deleted_dir(node, fd)) {
+		set_node(w, node, old);
+		ret = -ESTALE;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return ret;
 }
 
 int watcher_watch(void *priv, uint64_t nodeid, uint64_t generation,
@@ -211,14 +248,9 @@ int watcher_watch(void *priv, uint64_t nodeid, uint64_t generation,
 		return ret;
 	}
 	node = node_get(m, nodeid);
-	ret = check(m, node, generation, mask);
-	if (ret == 0 && mask)
-		ret = node_fd(m, node) < 0 ? -ESTALE : 0;
-	if (ret == 0) {
-		pthread_mutex_lock(&w->lock);
-		ret = set_node(w, node, mask);
-		pthread_mutex_unlock(&w->lock);
-	}
+	ret = check(node, generation, mask);
+	if (ret == 0)
+		ret = watch_node(w, node, mask);
 	node_put(m, node);
 	return ret;
 }

@@ -14,6 +14,11 @@ void watcher_free(struct watcher *watcher);
 /* How it watches, in words for the user */
 const char *watcher_describe(const struct watcher *watcher);
 
+/* Nothing is watched: the host's events tell of nothing */
+bool watcher_is_idle(const struct watcher *watcher);
+/* What is deleted is told of, whatever is watched */
+bool watcher_tells_deletions(const struct watcher *watcher);
+
 /* Readable when the host has events */
 int watcher_fd(const struct watcher *watcher);
 /* Take them and hand them to the library; 0 or -errno */

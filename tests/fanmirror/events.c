@@ -445,7 +445,7 @@ static int start(const char *dir)
 	ret = export_init(&m.export, source, &what);
 	if (ret < 0)
 		goto out;
-	nodes_init(&m.nodes, 64);
+	nodes_init(&m.nodes, 64, false);
 	files_init(&m.files);
 	node_put(&m, node_intern(&m, &m.export.handle, S_IFDIR));
 	set_label(NODE_ROOT, "", "");

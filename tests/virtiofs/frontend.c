@@ -407,7 +407,7 @@ static const struct bad_request bad_requests[] = {
 	{ "fetch with flags", { 2049, 0, &flagged_fetch, sizeof(flagged_fetch), ROOM, 0 }, -EINVAL },
 	{ "fetch without body", { 2049, 0, NULL, 0, ROOM, 0 }, -EINVAL },
 	{ "node unknown", { FUSE_GETATTR, UINT64_MAX - 7, zeroes, 16, ROOM, 0 }, -ESTALE },
-	{ "file unknown", { FUSE_FLUSH, 1, &wild_file, sizeof(wild_file), ROOM, 0 }, -EBADF },
+	{ "file unknown", { FUSE_FSYNC, 1, &wild_file, sizeof(wild_file), ROOM, 0 }, -EBADF },
 	{ "reply does not fit", { FUSE_GETATTR, 1, zeroes, 16, sizeof(struct fuse_out_header), 0 }, -EIO },
 	{ "no room for a header", { FUSE_GETATTR, 1, zeroes, 16, 8, 0 }, 1 },
 	{ "no room", { FUSE_GETATTR, 1, zeroes, 16, 0, 0 }, 1 },
