@@ -125,11 +125,12 @@ static void throughput(const char *variant, struct fanr *h, pid_t server)
 {
 	const char *row = row_of("throughput", "throughput, one processor");
 	unsigned int all = changes / 2 * 2;
-	uint64_t start, cpu, own;
+	uint64_t start, cpu, user, own;
 	pid_t pid;
 
 	shared->read = 0;
 	cpu = server ? bench_cpu_ns(server) : 0;
+	user = server ? bench_user_ns(server) : 0;
 	own = bench_cpu_ns(getpid());
 	start = bench_ns();
 	pid = tst_fork();
@@ -143,9 +144,13 @@ static void throughput(const char *variant, struct fanr *h, pid_t server)
 	bench_value(row, variant, "events", "1/s", all / (start / 1e9));
 	bench_value(row, variant, "reader's CPU per event", "ns",
 		    (bench_cpu_ns(getpid()) - own) / (double)all);
-	if (server)
-		bench_value(row, variant, "server's CPU per event", "ns",
-			    (bench_cpu_ns(server) - cpu) / (double)all);
+	if (!server)
+		return;
+	cpu = bench_cpu_ns(server) - cpu;
+	user = bench_user_ns(server) - user;
+	bench_value(row, variant, "server's CPU per event", "ns", cpu / (double)all);
+	bench_value(row, variant, "of that its own", "ns", user / (double)all);
+	bench_value(row, variant, "of that the kernel's", "ns", (cpu - user) / (double)all);
 }
 
 /* ---- Latency ----------------------------------------------------------- */

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Setting up the watch of a large tree: the library's trees, on a tmpfs and
- * through fanmirror, beside `inotifywait -r` on the same.  BENCH_DIRS= says how
- * many directories.
+ * Setting up the watch of a large tree: the library's trees and `fanwatch -r`, on a
+ * tmpfs and through fanmirror, beside `inotifywait -r` on the same.  BENCH_DIRS= says
+ * how many directories.
  */
 #include "bench.h"
 #include "mirror.h"
 
 #include <fanotify-remote.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -58,22 +59,22 @@ static void setup(void)
 	make_tree("src", dirs);
 }
 
-/* The resident memory of a process, in bytes */
-static uint64_t resident(pid_t pid)
+/* Bytes of memory of a process: a field of its status */
+static uint64_t memory_of(pid_t pid, const char *field)
 {
 	char path[64], text[4096];
 	const char *p;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (!tst_read_file(path, text, sizeof(text)) || !(p = strstr(text, "VmRSS:")))
-		tst_brk(TBROK, "%s: no VmRSS", path);
-	return strtoull(p + 6, NULL, 10) * 1024;
+	if (!tst_read_file(path, text, sizeof(text)) || !(p = strstr(text, field)))
+		tst_brk(TBROK, "%s: no %s", path, field);
+	return strtoull(p + strlen(field) + 1, NULL, 10) * 1024;
 }
 
-static void report(const char *variant, uint64_t ns, double bytes)
+static void report(const char *variant, uint64_t ns, const char *what, double bytes)
 {
 	bench_value(row, variant, "for each directory", "us", ns / 1e3 / dirs);
-	bench_value(row, variant, "its own memory for each", "bytes", bytes / dirs);
+	bench_value(row, variant, what, "bytes", bytes / dirs);
 }
 
 static int count_marks(void *arg, uint64_t count, const char *path)
@@ -100,7 +101,7 @@ static void by_library(const char *variant, const char *path, uint64_t remote)
 		struct fanr *h;
 		int ret = fanr_open(&h, FAN_UNLIMITED_MARKS);
 
-		before = resident(getpid());
+		before = memory_of(getpid(), "VmRSS");
 		start = bench_ns();
 		if (!ret)
 			ret = fanr_tree_add(h, &tree, AT_FDCWD, path);
@@ -109,7 +110,8 @@ static void by_library(const char *variant, const char *path, uint64_t remote)
 				(unsigned long long)marked);
 			_exit(1);
 		}
-		report(variant, bench_ns() - start, (double)resident(getpid()) - before);
+		report(variant, bench_ns() - start, "its own memory for each",
+		       (double)memory_of(getpid(), "VmRSS") - before);
 		fanr_close(h);
 		_exit(0);
 	}
@@ -117,7 +119,8 @@ static void by_library(const char *variant, const char *path, uint64_t remote)
 		tst_brk(TBROK, "%s failed", variant);
 }
 
-static void by_inotifywait(const char *variant, const char *path)
+/* Until the program says on its standard error that it watches */
+static void by_program(const char *variant, const char *ready, const char *const argv[])
 {
 	uint64_t start = bench_ns();
 	char line[256];
@@ -131,20 +134,35 @@ static void by_inotifywait(const char *variant, const char *path)
 		dup2(err[1], STDERR_FILENO);
 		close(err[0]);
 		close(err[1]);
-		execlp("inotifywait", "inotifywait", "-m", "-r", "-e", "create,delete,move,close_write",
-		       path, NULL);
+		execvp(argv[0], (char *const *)argv);
 		_exit(127);
 	}
 	close(err[1]);
 	f = fdopen(err[0], "r");
-	while (f && fgets(line, sizeof(line), f) && !strstr(line, "established"))
+	while (f && fgets(line, sizeof(line), f) && !strstr(line, ready))
 		;
-	if (!f || !strstr(line, "established"))
-		tst_brk(TBROK, "inotifywait: %s", line);
-	report(variant, bench_ns() - start, resident(pid));
+	if (!f || !strstr(line, ready))
+		tst_brk(TBROK, "%s: %s", argv[0], line);
+	report(variant, bench_ns() - start, "peak memory for each", memory_of(pid, "VmHWM"));
 	kill(pid, SIGTERM);
 	tst_reap(pid, 600000);
 	fclose(f);
+}
+
+static void by_inotifywait(const char *variant, const char *path)
+{
+	by_program(variant, "established", (const char *const[]){
+		"inotifywait", "-m", "-r", "-e", "create,delete,move,close_write", path, NULL });
+}
+
+static void by_fanwatch(const char *variant, const char *path, const char *origin)
+{
+	char program[PATH_MAX];
+
+	if (!tst_find_program("fanwatch", program, sizeof(program)))
+		tst_brk(TCONF, "no fanwatch: %s (FANWATCH=)", program);
+	by_program(variant, "ready", (const char *const[]){
+		program, "-r", "-e", "create,delete,rename,close_write", "--origin", origin, path, NULL });
 }
 
 static void test_all(void)
@@ -153,11 +171,14 @@ static void test_all(void)
 	bool by_kernel = fan_init(FAN_REMOTE_EVENTS | FAN_DFID_NAME) >= 0;
 	const char *remote = by_kernel ? "both sides, fanmirror, by the kernel" :
 					 "both sides, fanmirror, by the event queue";
+	const char *fanwatch = by_kernel ? "fanwatch -r, fanmirror, by the kernel" :
+					   "fanwatch -r, fanmirror, by the event queue";
 	struct mirror m;
 
 	for (unsigned int run = 0; run < runs; run++) {
 		by_inotifywait("inotifywait -r, tmpfs", "src");
 		by_library("library, tmpfs", "src", 0);
+		by_fanwatch("fanwatch -r, tmpfs", "src", "local");
 	}
 	tst_res(TPASS, "measured");
 	if (dirs > FUSE_MAX)
@@ -167,6 +188,7 @@ static void test_all(void)
 		by_inotifywait("inotifywait -r, fanmirror", "mnt");
 		by_library("local side, fanmirror", "mnt", 0);
 		by_library(remote, "mnt", FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_CLOSE_WRITE);
+		by_fanwatch(fanwatch, "mnt", "both");
 	}
 	mirror_stop(&m);
 }

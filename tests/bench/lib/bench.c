@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 void bench_value(const char *row, const char *variant, const char *metric,
 		 const char *unit, double value)
@@ -33,6 +34,18 @@ uint64_t bench_cpu_ns(pid_t pid)
 	if (clock_getcpuclockid(pid, &clock))
 		tst_brk(TBROK, "no CPU clock of process %d", pid);
 	return clock_ns(clock);
+}
+
+uint64_t bench_user_ns(pid_t pid)
+{
+	char path[64], text[1024], *p;
+	unsigned long long ticks;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (!tst_read_file(path, text, sizeof(text)) || !(p = strrchr(text, ')')) ||
+	    sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu", &ticks) != 1)
+		tst_brk(TBROK, "%s: no CPU time", path);
+	return ticks * (1000000000 / sysconf(_SC_CLK_TCK));
 }
 
 static int compare(const void *a, const void *b)

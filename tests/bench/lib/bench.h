@@ -25,6 +25,9 @@ uint64_t bench_ns(void);
 /* CPU time of a process and its threads, in nanoseconds */
 uint64_t bench_cpu_ns(pid_t pid);
 
+/* The part of it that is the process's own, not the kernel's; as exact as clock ticks are */
+uint64_t bench_user_ns(pid_t pid);
+
 /* Sorts, and gives the value below which the fraction lies */
 uint64_t bench_percentile(uint64_t *values, unsigned int n, double fraction);
 
