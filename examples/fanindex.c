@@ -210,6 +210,16 @@ static void refresh(int fd, int64_t id, const struct fanr_stamp *st, int how)
 	remember(id, st);
 }
 
+/* What cannot be opened any more is gone, unless all of it is */
+static void need_root(void)
+{
+	struct fanr_stamp st;
+	int ret = fanr_stamp_at(root.fd, "", &st);
+
+	if (ret)
+		errx(1, "the directory cannot be read any more: %s", strerror(-ret));
+}
+
 /* Brings one name up to date */
 static void examine(int dir_fd, int64_t dir, const char *name, int how)
 {
@@ -220,6 +230,7 @@ static void examine(int dir_fd, int64_t dir, const char *name, int how)
 
 	if (fd < 0 || fanr_stamp_at(fd, "", &st) || st.dev != root.dev ||
 	    fanr_key_of_fd(fd, &root.key, &key)) {
+		need_root();
 		one(sql("DELETE FROM entry WHERE parent = ? AND name = ?", "it", dir, name));
 	} else {
 		one(sql("INSERT OR IGNORE INTO object(fid) VALUES(?)", "k", &key));
@@ -339,6 +350,7 @@ static void do_work(bool all)
 
 static void crawl_all(void)
 {
+	need_root();
 	listed = texts = 0;
 	look_at(root.id, "", DEEP);
 	do_work(true);

@@ -49,7 +49,7 @@ stop_all() {
 	local pid
 	for pid in "${started[@]}"; do [ -z "$pid" ] || end_process "$pid" KILL; done
 	started=()
-	mountpoint -q "$mnt" && umount -l "$mnt"
+	umount -l "$mnt" 2>/dev/null	# dead ones, too
 	[ -z "$mirror" ] || wait "$mirror" 2>/dev/null
 	mirror=
 }
