@@ -25,6 +25,7 @@
 #define AGAIN_NS	20000000
 
 struct queue {
+	int kick;		/* -1: none */
 	bool running;
 	bool pending;		/* there may be requests in it */
 	unsigned int taken;	/* requests that are not finished */
@@ -39,28 +40,26 @@ struct taken {
 	uint64_t guests_unique;
 };
 
-struct watch {
-	int fd;
-	vu_watch_cb call;
-	void *data;
-};
-
 struct vhost {
 	struct mirror *m;
 	char *path;
 	int listener;
 	int epoll;
 	int wake;
+	/*
+	 * What the workers wait for: the guest's kicks, one event descriptor for each
+	 * queue, which are never read, and `more`.  Each write to one wakes one worker.
+	 */
+	int kicks;
+	int more;
 	unsigned int nqueues;
 
 	pthread_mutex_t lock;	/* what follows, and all that libvhost-user has */
-	pthread_cond_t pending;
 	pthread_cond_t finished;
 	bool stopped;
 	bool connected;
 	bool maps_anew;		/* addresses in `taken` are the guest's own meanwhile */
 	VuDev dev;
-	struct watch *watches;	/* one for each queue */
 	struct queue *queues;
 	struct taken *taken;
 	uint64_t last_unique;
@@ -86,11 +85,12 @@ static void panic(VuDev *dev, const char *what)
 static void watch(VuDev *dev, int fd, int condition, vu_watch_cb call, void *data)
 {
 	struct vhost *v = vhost_of(dev);
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
 
 	(void)condition;
-	v->watches[(intptr_t)data] = (struct watch){ fd, call, data };
-	if (epoll_ctl(v->epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST)
+	(void)call;	/* would read it, which two workers must not do */
+	v->queues[(intptr_t)data].kick = fd;
+	if (epoll_ctl(v->kicks, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST)
 		panic(dev, "its event descriptor cannot be watched");
 }
 
@@ -98,10 +98,10 @@ static void unwatch(VuDev *dev, int fd)
 {
 	struct vhost *v = vhost_of(dev);
 
-	epoll_ctl(v->epoll, EPOLL_CTL_DEL, fd, NULL);
+	epoll_ctl(v->kicks, EPOLL_CTL_DEL, fd, NULL);
 	for (unsigned int i = 0; i < v->nqueues; i++)
-		if (v->watches[i].fd == fd)
-			v->watches[i].fd = -1;
+		if (v->queues[i].kick == fd)
+			v->queues[i].kick = -1;
 }
 
 static void kicked(VuDev *dev, int index)
@@ -109,7 +109,7 @@ static void kicked(VuDev *dev, int index)
 	struct vhost *v = vhost_of(dev);
 
 	v->queues[index].pending = true;
-	pthread_cond_signal(&v->pending);
+	eventfd_write(v->more, 1);
 }
 
 /* Until no request is worked on; `queue` NULL: of any */
@@ -254,7 +254,7 @@ static void connected(struct vhost *v)
 	if (fd < 0)
 		return;
 	for (unsigned int i = 0; i < v->nqueues; i++)
-		v->watches[i].fd = -1;
+		v->queues[i].kick = -1;
 	if (poll_it(v, fd) < 0 ||
 	    !vu_init(&v->dev, v->nqueues, fd, panic, read_message, watch, unwatch, &callbacks)) {
 		close(fd);
@@ -288,9 +288,6 @@ static void event(struct vhost *v, int fd)
 		connected(v);
 	else if (v->connected && fd == v->dev.sock)
 		message(v);
-	for (unsigned int i = 0; v->connected && i < v->nqueues; i++)
-		if (v->watches[i].fd == fd && !v->dev.broken)
-			v->watches[i].call(&v->dev, VU_WATCH_IN, v->watches[i].data);
 	if (v->connected && v->dev.broken)
 		disconnect(v);
 }
@@ -378,8 +375,22 @@ static struct taken *take_from(struct vhost *v, struct queue *queue)
 	v->taken = t;
 	queue->taken++;
 	if (!vu_queue_empty(&v->dev, vq))
-		pthread_cond_signal(&v->pending);
+		eventfd_write(v->more, 1);
 	return t;
+}
+
+/* A kick that comes late may be another queue's by now, and then that is looked at in vain */
+static void wait_for_kick(struct vhost *v)
+{
+	struct epoll_event got;
+	int n;
+
+	pthread_mutex_unlock(&v->lock);
+	n = epoll_wait(v->kicks, &got, 1, -1);
+	pthread_mutex_lock(&v->lock);
+	for (unsigned int i = 0; n > 0 && i < v->nqueues; i++)
+		if (v->queues[i].kick == got.data.fd)
+			v->queues[i].pending = true;
 }
 
 static struct taken *take(struct vhost *v)
@@ -394,8 +405,10 @@ static struct taken *take(struct vhost *v)
 			if (t)
 				return t;
 		}
-		pthread_cond_wait(&v->pending, &v->lock);
+		wait_for_kick(v);
 	}
+	/* For the next one */
+	eventfd_write(v->more, 1);
 	return NULL;
 }
 
@@ -461,7 +474,7 @@ void vhost_stop(struct vhost *v)
 {
 	pthread_mutex_lock(&v->lock);
 	v->stopped = true;
-	pthread_cond_broadcast(&v->pending);
+	eventfd_write(v->more, 1);
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -604,7 +617,10 @@ static void destroy(struct vhost *v)
 		close(v->epoll);
 	if (v->wake >= 0)
 		close(v->wake);
-	free(v->watches);
+	if (v->kicks >= 0)
+		close(v->kicks);
+	if (v->more >= 0)
+		close(v->more);
 	free(v->queues);
 	free(v->path);
 	free(v);
@@ -612,15 +628,19 @@ static void destroy(struct vhost *v)
 
 static int open_all(struct vhost *v)
 {
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	int ret;
 
 	v->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	v->more = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	v->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (v->wake < 0 || v->epoll < 0)
+	v->kicks = epoll_create1(EPOLL_CLOEXEC);
+	if (v->wake < 0 || v->more < 0 || v->epoll < 0 || v->kicks < 0)
 		return -errno;
-	if (!v->watches || !v->queues || !v->path)
+	if (!v->queues || !v->path)
 		return -ENOMEM;
-	ret = listen_at(v);
+	event.data.fd = v->more;
+	ret = epoll_ctl(v->kicks, EPOLL_CTL_ADD, v->more, &event) < 0 ? -errno : listen_at(v);
 	if (ret == 0)
 		ret = poll_it(v, v->listener);
 	return ret == 0 ? poll_it(v, v->wake) : ret;
@@ -638,16 +658,14 @@ int vhost_new(struct mirror *m, const char *socket, unsigned int queues, struct 
 	v->m = m;
 	v->path = strdup(socket);
 	v->nqueues = 1 + queues;	/* and one for what has priority */
-	v->watches = calloc(v->nqueues, sizeof(*v->watches));
 	v->queues = calloc(v->nqueues, sizeof(*v->queues));
-	v->listener = v->epoll = v->wake = -1;
+	v->listener = v->epoll = v->wake = v->kicks = v->more = -1;
 	ret = open_all(v);
 	if (ret < 0) {
 		destroy(v);
 		return ret;
 	}
 	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->pending, NULL);
 	pthread_cond_init(&v->finished, NULL);
 	*result = v;
 	return 0;
@@ -665,7 +683,6 @@ void vhost_free(struct vhost *v)
 	}
 	unlink(v->path);
 	pthread_mutex_destroy(&v->lock);
-	pthread_cond_destroy(&v->pending);
 	pthread_cond_destroy(&v->finished);
 	destroy(v);
 }
