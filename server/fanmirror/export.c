@@ -87,6 +87,7 @@ static bool close_is_quiet(unsigned long type)
 int export_init(struct export *export, const char *source, const char **what)
 {
 	struct statfs fs;
+	struct stat attr;
 	int fd, ret;
 
 	memset(export, 0, sizeof(*export));
@@ -94,7 +95,7 @@ int export_init(struct export *export, const char *source, const char **what)
 	export->root = open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (export->root < 0)
 		return -errno;
-	ret = handle_of(export->root, &export->handle);
+	ret = handle_at(export->root, "", &export->handle, &export->mount_id);
 	if (ret < 0) {
 		*what = "its file system has no file handles";
 		close(export->root);
@@ -104,6 +105,8 @@ int export_init(struct export *export, const char *source, const char **what)
 	export->by_handle = fd >= 0;
 	if (fd >= 0)
 		close(fd);
+	if (fstat(export->root, &attr) == 0)
+		export->dev = attr.st_dev;
 	export->paths_tell = mount_is_whole(export->root);
 	export->whole = export->paths_tell && is_mount_root(export->root);
 	if (fstatfs(export->root, &fs) == 0) {

@@ -19,6 +19,8 @@ struct node;
 struct export {
 	int root;		/* O_RDONLY: open_by_handle_at() wants that */
 	struct handle handle;
+	int mount_id;		/* of name_to_handle_at() */
+	dev_t dev;
 	bool by_handle;		/* CAP_DAC_READ_SEARCH: handles can be opened */
 	bool paths_tell;	/* a path below the root's is below the root */
 	bool whole;		/* the root is the whole file system's */

@@ -9,14 +9,20 @@ union raw_handle {
 	unsigned char space[sizeof(struct file_handle) + HANDLE_MAX];
 };
 
-int handle_of(int fd, struct handle *handle)
+int handle_at(int dirfd, const char *name, struct handle *handle, int *mount_id)
 {
 	union raw_handle raw = { .head.handle_bytes = HANDLE_MAX };
-	int mount_id;
 
-	if (name_to_handle_at(fd, "", &raw.head, &mount_id, AT_EMPTY_PATH) < 0)
+	if (name_to_handle_at(dirfd, name, &raw.head, mount_id, *name ? 0 : AT_EMPTY_PATH) < 0)
 		return -errno;
 	return handle_from_record(handle, &raw.head) ? 0 : -EOVERFLOW;
+}
+
+int handle_of(int fd, struct handle *handle)
+{
+	int mount_id;
+
+	return handle_at(fd, "", handle, &mount_id);
 }
 
 bool handle_from_record(struct handle *handle, const struct file_handle *raw)

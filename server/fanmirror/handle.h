@@ -20,6 +20,9 @@ struct handle {
 /* The handle of what `fd` stands for; 0 or -errno */
 int handle_of(int fd, struct handle *handle);
 
+/* That of `name` in a directory, not followed if it is a link, and the mount that it is on */
+int handle_at(int dirfd, const char *name, struct handle *handle, int *mount_id);
+
 /* Open by handle, O_PATH in `flags` or not; needs CAP_DAC_READ_SEARCH */
 int handle_open(int mount_fd, const struct handle *handle, int flags);
 

@@ -32,6 +32,7 @@ struct node {
 	struct node *next_dead;
 	uint64_t id;
 	_Atomic uint64_t nlookup;	/* the client's references */
+	_Atomic uint64_t ino;		/* the host's inode number; 0: not known */
 	uint64_t parent;		/* last seen there under that name */
 	char *name;
 	_Atomic uint64_t watch;		/* mask of the client's remote marks */
