@@ -393,15 +393,47 @@ void node_give_fd(struct mirror *m, struct node *node, int fd)
 		close(fd);
 }
 
+static bool has_link(int fd)
+{
+	struct stat attr;
+
+	return fstat(fd, &attr) < 0 || attr.st_nlink > 0;
+}
+
+/*
+ * A directory that the host has removed, and that only we may keep: without our descriptor
+ * its handle tells.  0, or -ESTALE while another request uses it.
+ */
+static int drop_kept(struct mirror *m, struct node *node)
+{
+	int fd = -1;
+
+	node_set_unlinked(m, node, false);
+	pthread_mutex_lock(&m->nodes.lock);
+	if (node->refs == 1) {
+		fd = node->fd;
+		node->fd = -1;
+	}
+	pthread_mutex_unlock(&m->nodes.lock);
+	if (fd < 0)
+		return -ESTALE;
+	close(fd);
+	return 0;
+}
+
 int node_fd(struct mirror *m, struct node *node)
 {
+	bool kept;
 	int fd;
 
 	pthread_mutex_lock(&m->nodes.lock);
 	fd = node->fd;
+	kept = m->nodes.cache_dirs && node->type == S_IFDIR && !node->unlinked;
 	pthread_mutex_unlock(&m->nodes.lock);
-	if (fd >= 0)
+	if (fd >= 0 && (!kept || has_link(fd)))
 		return fd;
+	if (fd >= 0 && drop_kept(m, node) < 0)
+		return -ESTALE;
 	fd = export_open(m, node);
 	if (fd < 0)
 		return fd;
