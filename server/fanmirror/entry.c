@@ -13,6 +13,13 @@ bool name_is_good(const char *name)
 	       !strchr(name, '/');
 }
 
+bool has_link(int fd)
+{
+	struct stat attr;
+
+	return fstat(fd, &attr) < 0 || attr.st_nlink > 0;
+}
+
 const char *proc_path(int fd, char path[PROC_PATH_MAX])
 {
 	snprintf(path, PROC_PATH_MAX, "/proc/self/fd/%d", fd);

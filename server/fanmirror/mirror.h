@@ -137,6 +137,9 @@ int entry_of_fd(struct mirror *m, struct node *dir, int fd, const char *name,
 		struct fuse_entry_param *entry);
 void entry_forget(struct mirror *m, const struct fuse_entry_param *entry);
 
+/* Not if its last link is gone; what cannot be told has one */
+bool has_link(int fd);
+
 /* "/proc/self/fd/N", for calls that take no O_PATH descriptor */
 #define PROC_PATH_MAX 40
 const char *proc_path(int fd, char path[PROC_PATH_MAX]);

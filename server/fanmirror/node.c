@@ -393,13 +393,6 @@ void node_give_fd(struct mirror *m, struct node *node, int fd)
 		close(fd);
 }
 
-static bool has_link(int fd)
-{
-	struct stat attr;
-
-	return fstat(fd, &attr) < 0 || attr.st_nlink > 0;
-}
-
 /*
  * A directory that the host has removed, and that only we may keep: without our descriptor
  * its handle tells.  0, or -ESTALE while another request uses it.
@@ -534,12 +527,11 @@ void nodes_let_go(struct mirror *m)
 {
 	struct nodes *nodes = &m->nodes;
 	struct node *node, *newer;
-	struct stat attr;
 
 	pthread_mutex_lock(&nodes->lock);
 	for (node = nodes->oldest; node; node = newer) {
 		newer = node->newer;
-		if (fstat(node->fd, &attr) < 0 || attr.st_nlink > 0)
+		if (has_link(node->fd))
 			continue;
 		cache_remove(nodes, node);
 		close(node->fd);

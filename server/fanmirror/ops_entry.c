@@ -122,12 +122,10 @@ static void victim_close(struct mirror *m, int fd, int ret)
 {
 	struct handle handle;
 	struct node *node;
-	struct stat attr;
 
 	if (fd < 0)
 		return;
-	if (ret == 0 && fstat(fd, &attr) == 0 && attr.st_nlink == 0 &&
-	    handle_of(fd, &handle) == 0) {
+	if (ret == 0 && !has_link(fd) && handle_of(fd, &handle) == 0) {
 		node = node_find(m, &handle);
 		if (node)
 			node_set_unlinked(m, node, true);

@@ -55,10 +55,7 @@ static bool orphan_take(struct watcher *w, const struct handle *handle)
 /* Somebody else may have removed the last link of what we hold open */
 static void let_go(struct mirror *m, struct node *object)
 {
-	struct stat attr;
-
-	if (object->fd >= 0 && fstat(object->fd, &attr) == 0 &&
-	    attr.st_nlink == 0)
+	if (object->fd >= 0 && !has_link(object->fd))
 		node_set_unlinked(m, object, false);
 }
 

@@ -206,14 +206,6 @@ static int check(const struct node *node, uint64_t generation, uint64_t mask)
 	return 0;
 }
 
-/* A descriptor that is kept would hide that; it may have been deleted before the mark */
-static bool is_deleted_dir(const struct node *node, int fd)
-{
-	struct stat attr;
-
-	return node->type == S_IFDIR && fstat(fd, &attr) == 0 && attr.st_nlink == 0;
-}
-
 static int watch_node(struct watcher *w, struct node *node, uint64_t mask)
 {
 	uint64_t old = node->watch;
@@ -224,7 +216,8 @@ static int watch_node(struct watcher *w, struct node *node, uint64_t mask)
 		return -ESTALE;
 	pthread_mutex_lock(&w->lock);
 	ret = set_node(w, node, mask);
-	if (ret == 0 && mask && is_deleted_dir(node, fd)) {
+	/* Deleted before the mark, which a descriptor that is kept would hide */
+	if (ret == 0 && mask && node->type == S_IFDIR && !has_link(fd)) {
 		set_node(w, node, old);
 		ret = -ESTALE;
 	}
