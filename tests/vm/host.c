@@ -747,6 +747,8 @@ int main(int argc, char **argv)
 	vm.sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (vm.sigfd < 0)
 		fail("signalfd");
+	/* The machine does not outlive tests/vm/run, whatever ends that */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	start_qemu(&vm);
 	status = run(&vm);
 	/* The emulator's crash, before COMMAND began, says nothing about the kernel */
