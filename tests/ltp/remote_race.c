@@ -351,12 +351,33 @@ static void test_unmount(void)
 	check_after("another mount");
 }
 
+/* A worker tells the server that nothing is watched while the superblock loses its root */
+static void test_close_and_unmount(void)
+{
+	unsigned int good = 0, rounds = 100 / tst_slower();
+
+	for (unsigned int i = 0; i < rounds; i++) {
+		struct rf *gone = rf_mount("gone", NULL);
+		int group = fan_open(FAN_DFID_NAME_FID);
+
+		fan_add(group, RF, FAN_MODIFY, "gone");
+		close(group);
+		good += !umount2("gone", 0);
+		gone->mounted = false;
+		rf_end(gone);
+		munmap(gone, sizeof(*gone));
+	}
+	TST_CHECK(good == rounds, "%u of %u unmounts after the last mark is gone", good, rounds);
+	check_after("another mount");
+}
+
 static void test_all(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(races); i++)
 		test_race(i);
 	test_first_marks();
 	test_unmount();
+	test_close_and_unmount();
 	rf_check(rf);
 }
 
