@@ -60,6 +60,7 @@ pkg = $(or $(shell pkg-config $(2) $(1) 2>/dev/null),$(error $(1) is not install
 once = $(eval $(1) := $(2))$($(1))
 FUSE_CFLAGS = $(call once,FUSE_CFLAGS,$(call pkg,fuse3,--cflags))
 FUSE_LIBS = $(call once,FUSE_LIBS,$(call pkg,fuse3,--libs))
+URING_LIBS = $(call once,URING_LIBS,$(call pkg,liburing,--libs))
 JSON_CFLAGS = $(call once,JSON_CFLAGS,$(call pkg,json-c,--cflags))
 JSON_LIBS = $(call once,JSON_LIBS,$(call pkg,json-c,--libs))
 FANWATCH_LIBS = $(JSON_LIBS) $(call once,NCURSES_LIBS,$(call pkg,ncursesw,--libs)) \
@@ -217,7 +218,7 @@ $(call say,LD,$@)
 $(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 endef
 
-$(B)/bin/fanmirror: LIBS = $(FUSE_LIBS) $(VHOST_LIBS)
+$(B)/bin/fanmirror: LIBS = $(FUSE_LIBS) $(URING_LIBS) $(VHOST_LIBS)
 $(B)/bin/fanmirror: $(fanmirror_obj) $(server_a)
 	$(program)
 $(B)/bin/fanwatch: LIBS = $(FANWATCH_LIBS)
@@ -225,10 +226,10 @@ $(B)/bin/fanwatch: $(fanwatch_obj) $(client_a)
 	$(program)
 $(B)/bin/fanotifywait: $(B)/bin/fanwatch
 	@ln -sf $(<F) $@
-$(unit_bin): LIBS = $(CHECK_LIBS) $(FUSE_LIBS) $(FANWATCH_LIBS) $(VHOST_LIBS)
+$(unit_bin): LIBS = $(CHECK_LIBS) $(FUSE_LIBS) $(URING_LIBS) $(FANWATCH_LIBS) $(VHOST_LIBS)
 $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(unit_lib_obj) $(parts) $(client_a) $(server_a)
 	$(program)
-$(fanmirror_test_bin): LIBS = $(FUSE_LIBS) $(VHOST_LIBS)
+$(fanmirror_test_bin): LIBS = $(FUSE_LIBS) $(URING_LIBS) $(VHOST_LIBS)
 $(B)/tests/fanmirror/%: $(B)/obj/tests/fanmirror/%.o $(parts) $(server_a)
 	$(program)
 $(ltp_bin): LIBS = $(FUSE_LIBS)

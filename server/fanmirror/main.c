@@ -16,6 +16,7 @@
 #include "options.h"
 #include "session.h"
 #include "state.h"
+#include "uring.h"
 #include "vhost.h"
 #include "watcher.h"
 
@@ -74,6 +75,21 @@ static int open_socket(struct mirror *m, const struct options *options)
 		fprintf(stderr, "fanmirror: %s\n", what);
 	else if (ret < 0)
 		fprintf(stderr, "fanmirror: %s: %s: %s\n", options->socket, what, strerror(-ret));
+	return ret;
+}
+
+static int open_uring(struct mirror *m, const struct options *options)
+{
+	const char *what;
+	int ret;
+
+	if (!options->io_uring)
+		return 0;
+	ret = uring_new(m, &m->uring, &what);
+	if (ret == -EOPNOTSUPP)
+		fprintf(stderr, "fanmirror: io_uring: %s\n", what);
+	else if (ret < 0)
+		fprintf(stderr, "fanmirror: io_uring: %s: %s\n", what, strerror(-ret));
 	return ret;
 }
 
@@ -224,12 +240,18 @@ static int run(struct options *options, int ready)
 	ret = open_socket(&m, options);
 	if (ret < 0)
 		goto out_source;
-	ret = state_start(&m);
+	ret = open_uring(&m, options);
 	if (ret < 0)
 		goto out_socket;
+	ret = state_start(&m);
+	if (ret < 0)
+		goto out_uring;
 	fprintf(stderr, "fanmirror: %s\n", watcher_describe(m.watcher));
 	ret = serve(&m, signals, ready);
 	state_stop(&m);
+out_uring:
+	if (m.uring)
+		uring_free(m.uring);
 out_socket:
 	if (m.vhost)
 		vhost_free(m.vhost);

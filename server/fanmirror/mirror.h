@@ -15,6 +15,7 @@
 #include "node.h"
 
 struct options;
+struct uring;
 struct vhost;
 struct watcher;
 
@@ -27,6 +28,7 @@ struct mirror {
 	struct watcher *watcher;
 	struct options *options;
 	struct vhost *vhost;	/* the client is a virtual machine; NULL: a mount */
+	struct uring *uring;	/* requests come by it; NULL: by the device alone */
 	pthread_rwlock_t session_lock;	/* see state.h */
 	_Atomic bool unused;	/* no request has come in this session */
 	unsigned int session_number;	/* of this one, from 1 */

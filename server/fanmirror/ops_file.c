@@ -7,6 +7,7 @@
 #include "killpriv.h"
 #include "locks.h"
 #include "mirror.h"
+#include "uring.h"
 
 /*
  * The client's kernel does direct I/O with buffers whose alignment the host
@@ -126,15 +127,31 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	node_put(m, dir);
 }
 
+static void read_to(fuse_req_t req, int fd, void *space, size_t size, off_t off)
+{
+	ssize_t len = pread(fd, space, size, off);
+
+	if (len < 0)
+		fuse_reply_err(req, errno);
+	else
+		fuse_reply_buf(req, space, len);
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	     struct fuse_file_info *fi)
 {
 	struct mirror *m = mirror_of(req);
 	struct file *file = file_get(&m->files, ino, fi->fh);
 	struct fuse_bufvec buf = FUSE_BUFVEC_INIT(size);
+	void *space = m->uring ? uring_space(size) : NULL;
 
 	if (!file) {
 		fuse_reply_err(req, EBADF);
+		return;
+	}
+	if (space) {
+		read_to(req, file->fd, space, size, off);
+		file_put(&m->files, file);
 		return;
 	}
 	buf.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;

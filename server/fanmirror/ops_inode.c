@@ -19,7 +19,7 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	struct mirror *m = userdata;
 
 	want(conn, FUSE_CAP_EXPORT_SUPPORT);
-	if (!m->vhost) {
+	if (!m->vhost && !m->uring) {
 		want(conn, FUSE_CAP_SPLICE_READ);
 		want(conn, FUSE_CAP_SPLICE_WRITE);
 		want(conn, FUSE_CAP_SPLICE_MOVE);
@@ -37,7 +37,7 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	/* See killpriv.h for the second version of it */
 	conn->want &= ~(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_WRITEBACK_CACHE);
 	/* libfuse wants some of these unasked */
-	if (m->vhost)
+	if (m->vhost || m->uring)
 		conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 				FUSE_CAP_SPLICE_MOVE);
 	if (m->local_locks)

@@ -17,6 +17,7 @@ static const struct fuse_opt table[] = {
 	{ "entry_timeout=%lf", offsetof(struct options, entry_timeout), 0 },
 	{ "no_event_queue", offsetof(struct options, no_event_queue), 1 },
 	{ "no_remote_lock", offsetof(struct options, no_remote_lock), 1 },
+	{ "io_uring", offsetof(struct options, io_uring), 1 },
 	{ "remote_notify", offsetof(struct options, remote_notify), 1 },
 	{ "--vhost-user=%s", offsetof(struct options, socket), 0 },
 	{ "--vhost-user %s", offsetof(struct options, socket), 0 },
@@ -111,6 +112,10 @@ static int check_vhost(struct options *options)
 		fprintf(stderr, "fanmirror: no_remote_lock: with --vhost-user it is always so\n");
 		return -1;
 	}
+	if (options->io_uring) {
+		fprintf(stderr, "fanmirror: io_uring: not with --vhost-user\n");
+		return -1;
+	}
 	if (options->args.argc > 1) {
 		fprintf(stderr, "fanmirror: %s: not an option for --vhost-user\n",
 			options->args.argv[options->args.argc - 1]);
@@ -175,6 +180,7 @@ void options_help(void)
 	     "     no_event_queue        remote events for kernels with remote marks alone\n"
 	     "  and without --vhost-user:\n"
 	     "     allow_other           let other users in\n"
+	     "     io_uring              take requests by io_uring (fuse.enable_uring=Y)\n"
 	     "     no_remote_lock        keep file locks in this kernel, and files close faster\n"
 	     "     ro                    read-only\n"
 	     "     fsname=NAME           the name in the mount table (SOURCE)\n"

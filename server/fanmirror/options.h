@@ -18,6 +18,7 @@ struct options {
 	int no_event_queue;
 	int no_remote_lock;
 	int remote_notify;
+	int io_uring;
 	int foreground;
 	int help;
 	int version;

@@ -14,6 +14,7 @@
 #include "session.h"
 #include "state.h"
 #include "tmpfile.h"
+#include "uring.h"
 #include "vhost.h"
 
 #define WAKE_SIGNAL	SIGUSR1
@@ -135,6 +136,15 @@ static void handle_guest(struct worker *worker)
 		state_restart(m);
 }
 
+/* One that is all in memory, of a client whose kernel is ours */
+static void handle_trusted(struct mirror *m, void *data, size_t size)
+{
+	if (fanr_server_handle(m->server, NULL, data, size) || tmpfile_handle(m, data, size))
+		return;
+	killpriv_request(data, size);
+	fuse_session_process_buf(m->session, &(struct fuse_buf){ .mem = data, .size = size });
+}
+
 static void handle(struct worker *worker)
 {
 	struct mirror *m = worker->session->m;
@@ -145,15 +155,15 @@ static void handle(struct worker *worker)
 		return;
 	}
 	if (buf->flags & FUSE_BUF_IS_FD) {
-		if (handle_spliced(worker))
-			return;
-	} else if (fanr_server_handle(m->server, NULL, buf->mem, buf->size) ||
-		   tmpfile_handle(m, buf->mem, buf->size)) {
+		if (!handle_spliced(worker))
+			fuse_session_process_buf(m->session, buf);
 		return;
-	} else {
-		killpriv_request(buf->mem, buf->size);
 	}
-	fuse_session_process_buf(m->session, buf);
+	if (m->uring)
+		uring_request(m->uring, buf->mem, buf->size);
+	handle_trusted(m, buf->mem, buf->size);
+	if (m->uring)
+		uring_begin(m->uring, handle_trusted);
 }
 
 /* Somebody must always be there to take the next request */
@@ -355,6 +365,8 @@ void session_stop(struct session *session)
 	else
 		fuse_session_exit(session->m->session);
 	wait_for_workers(session);
+	if (session->m->uring)
+		uring_stop(session->m->uring);
 	join_ended(session);
 	close(session->ended);
 	pthread_mutex_destroy(&session->lock);

@@ -12,6 +12,7 @@
 #include "leaf.h"
 #include "mount.h"
 #include "options.h"
+#include "uring.h"
 #include "vhost.h"
 #include "watcher.h"
 
@@ -116,8 +117,14 @@ static int use_vhost(struct mirror *m)
 
 static ssize_t write_to_device(int fd, struct iovec *iov, int count, void *userdata)
 {
-	(void)userdata;
+	struct mirror *m = userdata;
+
 	killpriv_reply(iov, count);
+	if (m->uring) {
+		uring_init_reply(m->uring, iov, count);
+		if (uring_reply(m->uring, iov, count) == 0)
+			return 0;
+	}
 	return writev(fd, iov, count);
 }
 
@@ -200,6 +207,8 @@ int mirror_write(struct mirror *m, const struct iovec *iov, int count)
 {
 	if (m->vhost)
 		return vhost_reply(m->vhost, iov, count);
+	if (m->uring && uring_reply(m->uring, iov, count) == 0)
+		return 0;
 	return writev(fuse_session_fd(m->session), iov, count) < 0 ? -errno : 0;
 }
 
