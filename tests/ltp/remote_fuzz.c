@@ -350,6 +350,8 @@ static void test_notifications(void)
 	for (uint64_t n = 0; n < count && wrong < 5; n++) {
 		bool good;
 
+		if (n % (count / 4 + 1) == 0)
+			tst_res(TINFO, "message %llu", (unsigned long long)n);
 		if (n % 64 == 0)
 			mark_again();
 		make_message();

@@ -278,6 +278,35 @@ static void find_program_dir(void)
 		*slash = '\0';
 }
 
+/* User and kernel time of a thread in clock ticks */
+static void times_of(const char *path, unsigned long *user, unsigned long *kernel)
+{
+	char buf[512], *p;
+
+	*user = *kernel = 0;
+	p = tst_read_file(path, buf, sizeof(buf)) ? strrchr(buf, ')') : NULL;
+	if (p)
+		sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", user, kernel);
+}
+
+/* What a test that does not end is at, for the log: in the kernel, or itself, or nothing */
+static void say_where(pid_t pid)
+{
+	unsigned long user, kernel, user2, kernel2;
+	char path[64], call[256] = "", stack[1024] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	times_of(path, &user, &kernel);
+	sleep(1);
+	times_of(path, &user2, &kernel2);
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	tst_read_file(path, call, sizeof(call));
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	tst_read_file(path, stack, sizeof(stack));
+	tst_res(TINFO, "ticks in a second: %lu of its own and %lu in the kernel, after %lu and %lu; system call: %s%s",
+		user2 - user, kernel2 - kernel, user, kernel, call, stack);
+}
+
 int tst_main(int argc, char **argv, const struct tst_test *test)
 {
 	unsigned int timeout = test->timeout ? test->timeout : 60;
@@ -303,6 +332,7 @@ int tst_main(int argc, char **argv, const struct tst_test *test)
 	if (status < 0) {
 		tst_res(TBROK, "%s: no end after %u s, state %c", argv[0],
 			timeout, tst_state(pid));
+		say_where(pid);
 		kill(-pid, SIGKILL);
 		kill(pid, SIGKILL);
 		if (tst_reap(pid, 10000) < 0)
