@@ -128,6 +128,18 @@ struct file *file_get(struct files *files, uint64_t nodeid, uint64_t id)
 	return file;
 }
 
+uint64_t files_some(struct files *files)
+{
+	uint64_t nodeid = 0;
+
+	pthread_mutex_lock(&files->lock);
+	for (size_t i = 0; !nodeid && i < files->buckets; i++)
+		for (const struct file *file = files->bucket[i]; !nodeid && file; file = file->next)
+			nodeid = file->dir ? 0 : file->nodeid;
+	pthread_mutex_unlock(&files->lock);
+	return nodeid;
+}
+
 void file_put(struct files *files, struct file *file)
 {
 	bool last;

@@ -44,6 +44,8 @@ int file_add(struct files *files, uint64_t nodeid, int fd, bool isdir,
 /* A reference for file_put(), or NULL: no such file of that node */
 struct file *file_get(struct files *files, uint64_t nodeid, uint64_t id);
 void file_put(struct files *files, struct file *file);
+/* The node of some open file that is not a directory; 0: there is none */
+uint64_t files_some(struct files *files);
 /* The client has closed it */
 void file_remove(struct files *files, uint64_t nodeid, uint64_t id);
 

@@ -187,13 +187,8 @@ static bool add_entry(struct worker *w)
 	return entry && give(w, entry, REGISTER);
 }
 
-/*
- * One more while others work.  The kernel keeps a request for which it has no entry, and
- * gives it to one that comes back with a reply, but not to a new one.  So we make it ask
- * for something, and the answer to that brings the entry back.  It must be about a file
- * that the client uses: where it is a directory the next reply has to do.
- */
-static bool add_another(struct worker *w, uint64_t nodeid)
+/* Makes the kernel ask for nothing of a file, which must not be a directory */
+static bool ask_for_request(struct worker *w, uint64_t nodeid)
 {
 	const struct {
 		struct fuse_out_header out;
@@ -203,9 +198,21 @@ static bool add_another(struct worker *w, uint64_t nodeid)
 		.retrieve = { .notify_unique = ASKED_FOR | 2 * w->uring->asked++, .nodeid = nodeid },
 	};
 
+	return nodeid && write(fuse_session_fd(w->uring->m->session), &message, sizeof(message)) > 0;
+}
+
+/*
+ * One more while others work.  The kernel keeps a request for which it has no entry, and
+ * gives it to one that comes back with a reply, but not to a new one.  So we make it ask
+ * for something, and the answer to that brings the entry back.  It must be about a file
+ * that the client uses: that which the others work on, or one that is open.
+ */
+static bool add_another(struct worker *w, uint64_t nodeid)
+{
 	if (!add_entry(w) || io_uring_submit(&w->ring) < 0)
 		return false;
-	(void)!write(fuse_session_fd(w->uring->m->session), &message, sizeof(message));
+	if (!ask_for_request(w, nodeid))
+		ask_for_request(w, files_some(&w->uring->m->files));
 	return true;
 }
 
