@@ -177,14 +177,20 @@ int tst_reap(pid_t pid, unsigned int ms)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 }
 
-char tst_state(pid_t pid)
+/* What /proc/PID/stat has from the name's end on, or NULL */
+static const char *read_stat(pid_t pid, char *buf, size_t size)
 {
-	char path[64], buf[512], *p;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (!tst_read_file(path, buf, sizeof(buf)))
-		return 0;
-	p = strrchr(buf, ')');
+	return tst_read_file(path, buf, size) ? strrchr(buf, ')') : NULL;
+}
+
+char tst_state(pid_t pid)
+{
+	char buf[512];
+	const char *p = read_stat(pid, buf, sizeof(buf));
+
 	return p && p[1] ? p[2] : 0;
 }
 
@@ -278,13 +284,13 @@ static void find_program_dir(void)
 		*slash = '\0';
 }
 
-/* User and kernel time of a thread in clock ticks */
-static void times_of(const char *path, unsigned long *user, unsigned long *kernel)
+/* User and kernel time in clock ticks */
+static void times_of(pid_t pid, unsigned long *user, unsigned long *kernel)
 {
-	char buf[512], *p;
+	char buf[512];
+	const char *p = read_stat(pid, buf, sizeof(buf));
 
 	*user = *kernel = 0;
-	p = tst_read_file(path, buf, sizeof(buf)) ? strrchr(buf, ')') : NULL;
 	if (p)
 		sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", user, kernel);
 }
@@ -295,10 +301,9 @@ static void say_where(pid_t pid)
 	unsigned long user, kernel, user2, kernel2;
 	char path[64], call[256] = "", stack[1024] = "";
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	times_of(path, &user, &kernel);
+	times_of(pid, &user, &kernel);
 	sleep(1);
-	times_of(path, &user2, &kernel2);
+	times_of(pid, &user2, &kernel2);
 	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
 	tst_read_file(path, call, sizeof(call));
 	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
