@@ -251,11 +251,13 @@ $(B)/examples/%: $(B)/obj/examples/%.o $(client_a) $(server_a)
 	$(program)
 
 # ---- kernel
-.PHONY: kernel kernel-base kernel-debug kernel-tree kernel-patches kernel-checkpatch kernel-matrix
+.PHONY: kernel kernel-base kernel-debug kernel-delayed kernel-tree kernel-patches kernel-checkpatch kernel-matrix
 kernel:
 	+@kernel/build image
 kernel-debug:
 	+@kernel/build image --debug
+kernel-delayed:
+	+@kernel/build image --delayed
 kernel-base:
 	+@kernel/build base-image
 kernel-tree:
@@ -286,7 +288,7 @@ demo-kernel:
 	$(call with_deps,all kernel)
 	@tests/demo --kernel
 check:
-	$(call with_deps,all tests kernel kernel-base)
+	$(call with_deps,all tests kernel kernel-base kernel-delayed)
 	+@$(MAKE) --no-print-directory SANITIZE=1 fuzzers
 	@tests/run-all
 # Needs clang with its runtime; FUZZ_SECONDS= is for each of the targets
@@ -306,8 +308,8 @@ check-unit:
 	$(call with_deps,all tests)
 	@tests/run-all unit
 check-vm:
-	$(call with_deps,all tests kernel)
-	@tests/run-all vm scripts
+	$(call with_deps,all tests kernel kernel-delayed)
+	@tests/run-all vm delayed scripts
 check-examples:
 	$(call with_deps,all kernel)
 	@tests/examples/run --full
@@ -434,6 +436,7 @@ help:
 		'check-examples     the tests of the examples at full size, here and in the machine (hours)' \
 		'lint               static checks of C, shell and man pages' \
 		'kernel             the patched kernel; kernel-debug: with KASAN, lockdep and more' \
+		'kernel-delayed     one in which what can race waits a random while (as root)' \
 		'kernel-tree        a git tree with the series applied; kernel-patches: write it back' \
 		'kernel-checkpatch  checkpatch --strict; kernel-matrix: options on and off, W=1 (an hour)' \
 		'install, uninstall with PREFIX= and DESTDIR=' \

@@ -289,6 +289,8 @@ static void test_all_bad(void)
 {
 	fresh(&fetching);
 	watch();
+	/* Each watch that was set has the kernel ask at once: not meanwhile */
+	usleep(100000);
 	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++)
 		test_bad(i);
 	done();
