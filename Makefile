@@ -436,7 +436,7 @@ help:
 		'check-examples     the tests of the examples at full size, here and in the machine (hours)' \
 		'lint               static checks of C, shell and man pages' \
 		'kernel             the patched kernel; kernel-debug: with KASAN, lockdep and more' \
-		'kernel-delayed     one in which what can race waits a random while (as root)' \
+		'kernel-delayed     one in which what can race waits a random while' \
 		'kernel-tree        a git tree with the series applied; kernel-patches: write it back' \
 		'kernel-checkpatch  checkpatch --strict; kernel-matrix: options on and off, W=1 (an hour)' \
 		'install, uninstall with PREFIX= and DESTDIR=' \
