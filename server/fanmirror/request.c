@@ -26,7 +26,10 @@ struct shape {
 #define ASKS(type, names)	{ true, sizeof(struct type), names, offsetof(struct type, size), \
 				  false, true }
 
-/* Locks are the guest's own: there is no way to interrupt one that waits */
+/*
+ * Locks are the guest's own: there is no way to interrupt one that waits, and so an
+ * INTERRUPT does not come here.
+ */
 static const struct shape shapes[] = {
 	[FUSE_LOOKUP] = NAMES(1),
 	[FUSE_FORGET] = ARG(fuse_forget_in, 0),
@@ -60,7 +63,6 @@ static const struct shape shapes[] = {
 	[FUSE_FSYNCDIR] = ARG(fuse_fsync_in, 0),
 	[FUSE_ACCESS] = ARG(fuse_access_in, 0),
 	[FUSE_CREATE] = ARG(fuse_create_in, 1),
-	[FUSE_INTERRUPT] = ARG(fuse_interrupt_in, 0),
 	[FUSE_DESTROY] = NAMES(0),
 	[FUSE_BATCH_FORGET] = ARG(fuse_batch_forget_in, 0),
 	[FUSE_FALLOCATE] = ARG(fuse_fallocate_in, 0),

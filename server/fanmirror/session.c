@@ -108,6 +108,9 @@ static void handle_untrusted(struct mirror *m, void *data, size_t size)
 	size_t room = vhost_room(m->vhost, in->unique);
 	int ret = fanr_server_handle(m->server, m, data, size);
 
+	/* libfuse would keep it for a request to come: none of a guest's can be interrupted there */
+	if (ret == 0 && in->opcode == FUSE_INTERRUPT)
+		return;
 	if (ret == 0)
 		ret = request_check(data, size, room);
 	killpriv_request(data, size);

@@ -742,6 +742,21 @@ static bool fetches_events(void)
 		!memcmp(ram + REPLY + 16 + 8 + 72, "made", 4)) || fail("not the event of the host's file");
 }
 
+/* What is kept of them would be a leak in the end */
+static bool interrupts_of_nothing(void)
+{
+	const struct fuse_interrupt_in body = { .unique = 1000000 };
+
+	start();
+	if (init())
+		return fail("INIT");
+	for (int i = 0; i < 100; i++) {
+		if (ask(&(struct request){ FUSE_INTERRUPT, 0, &body, sizeof(body), 0, 0 }) != 1)
+			return fail("an interrupt is not handed back empty");
+	}
+	return true;
+}
+
 static const struct event_case {
 	const char *name;
 	bool (*run)(void);
@@ -850,5 +865,6 @@ int main(int argc, char **argv)
 	srandom(seed);
 	printf("seed %lu\n", seed);
 	judge("random requests", random_requests(count));
+	judge("interrupts of nothing", interrupts_of_nothing());	/* last: others would take some */
 	return failed > 100 ? 100 : failed;
 }
