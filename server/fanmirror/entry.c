@@ -26,20 +26,31 @@ const char *proc_path(int fd, char path[PROC_PATH_MAX])
 	return path;
 }
 
-int dir_of(struct mirror *m, fuse_ino_t ino, struct node **dir)
+static int dir_in_tree(struct mirror *m, fuse_ino_t ino, struct node **dir,
+		       int (*fd_of)(struct mirror *m, struct node *node))
 {
 	int fd, ret;
 
 	*dir = node_get(m, ino);
 	if (!*dir)
 		return -ESTALE;
-	fd = node_fd(m, *dir);
+	fd = fd_of(m, *dir);
 	ret = fd < 0 ? fd : export_has_dir(m, fd);
 	if (ret > 0)
 		return fd;
 	node_put(m, *dir);
 	*dir = NULL;
 	return ret < 0 ? ret : -ESTALE;
+}
+
+int dir_of(struct mirror *m, fuse_ino_t ino, struct node **dir)
+{
+	return dir_in_tree(m, ino, dir, node_fd);
+}
+
+int kept_dir_of(struct mirror *m, fuse_ino_t ino, struct node **dir)
+{
+	return dir_in_tree(m, ino, dir, node_kept_fd);
 }
 
 /* With a reference to the node, which is taken over */

@@ -127,6 +127,8 @@ bool name_is_good(const char *name);
  * Its descriptor or -errno, and then *dir is NULL.
  */
 int dir_of(struct mirror *m, fuse_ino_t ino, struct node **dir);
+/* The same by node_kept_fd() */
+int kept_dir_of(struct mirror *m, fuse_ino_t ino, struct node **dir);
 
 /*
  * Find `name` in a directory, -ESTALE if that is not in the tree, and fill in

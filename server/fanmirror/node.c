@@ -414,6 +414,20 @@ static int drop_kept(struct mirror *m, struct node *node)
 	return 0;
 }
 
+int node_kept_fd(struct mirror *m, struct node *node)
+{
+	int fd = node->fd;
+
+	return fd >= 0 ? fd : node_fd(m, node);
+}
+
+int node_missed(struct mirror *m, struct node *dir, int ret)
+{
+	int fd = dir && ret == -ENOENT ? node_fd(m, dir) : 0;
+
+	return fd < 0 ? fd : ret;
+}
+
 int node_fd(struct mirror *m, struct node *node)
 {
 	bool kept;
@@ -440,17 +454,17 @@ int node_fd(struct mirror *m, struct node *node)
 void node_seen_at(struct mirror *m, struct node *node, uint64_t parent,
 		  const char *name, size_t len)
 {
-	char *copy = strndup(name, len);
+	char *copy;
 
-	if (!copy)
-		return;
 	pthread_mutex_lock(&m->nodes.lock);
-	if (node->parent == parent && node->name && !strcmp(node->name, copy)) {
-		free(copy);
-	} else {
-		free(node->name);
-		node->name = copy;
-		node->parent = parent;
+	if (node->parent != parent || !node->name || strncmp(node->name, name, len) ||
+	    node->name[len]) {
+		copy = strndup(name, len);
+		if (copy) {
+			free(node->name);
+			node->name = copy;
+			node->parent = parent;
+		}
 	}
 	pthread_mutex_unlock(&m->nodes.lock);
 }

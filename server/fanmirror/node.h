@@ -82,6 +82,13 @@ void node_put(struct mirror *m, struct node *node);
 
 /* The node's O_PATH descriptor, good while the reference is held; or -errno */
 int node_fd(struct mirror *m, struct node *node);
+/*
+ * The same without a look at a directory that is kept, which the host may have removed.
+ * Nothing is found in such a one, and nothing made: what comes of it goes through
+ * node_missed(), which turns -ENOENT into what there is to say of the directory.
+ */
+int node_kept_fd(struct mirror *m, struct node *node);
+int node_missed(struct mirror *m, struct node *dir, int ret);
 /* Give the node a descriptor: it owns it from then on */
 void node_give_fd(struct mirror *m, struct node *node, int fd);
 /*

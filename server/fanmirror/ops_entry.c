@@ -134,22 +134,51 @@ static void victim_close(struct mirror *m, int fd, int ret)
 	close(fd);
 }
 
+static int remove_watched(struct mirror *m, int dirfd, const char *name, int flags)
+{
+	int victim = victim_open(m, dirfd, name);
+	int ret = unlinkat(dirfd, name, flags) < 0 ? -errno : 0;
+
+	victim_close(m, victim, ret);
+	return ret;
+}
+
+/* No DELETE_SELF comes, and what became of the object can be looked up afterwards */
+static int remove_unwatched(struct mirror *m, int dirfd, const char *name, int flags)
+{
+	struct node *node = NULL;
+	struct handle handle;
+	int fd, known, mount_id;
+
+	known = handle_at(dirfd, name, &handle, &mount_id);
+	if (unlinkat(dirfd, name, flags) < 0)
+		return -errno;
+	if (known == 0)
+		node = node_find(m, &handle);
+	fd = node ? export_open(m, node) : -ENOENT;
+	if (fd == -ESTALE || (fd >= 0 && !has_link(fd)))
+		node_set_unlinked(m, node, true);
+	if (fd >= 0)
+		close(fd);
+	node_put(m, node);
+	return 0;
+}
+
 static void remove_entry(fuse_req_t req, fuse_ino_t parent, const char *name,
 			 int flags)
 {
 	struct mirror *m = mirror_of(req);
 	struct node *dir = NULL;
-	int fd, ret, victim;
+	int fd = name_is_good(name) ? kept_dir_of(m, parent, &dir) : -EINVAL;
+	int ret = fd;
 
-	fd = name_is_good(name) ? dir_of(m, parent, &dir) : -EINVAL;
-	ret = fd < 0 ? fd : 0;
-	if (ret == 0) {
-		victim = victim_open(m, fd, name);
-		if (unlinkat(fd, name, flags) < 0)
-			ret = -errno;
-		victim_close(m, victim, ret);
+	if (fd >= 0 && m->export.by_handle && watcher_hold_idle(m->watcher)) {
+		ret = remove_unwatched(m, fd, name, flags);
+		watcher_release_idle(m->watcher);
+	} else if (fd >= 0) {
+		ret = remove_watched(m, fd, name, flags);
 	}
-	fuse_reply_err(req, -ret);
+	fuse_reply_err(req, -node_missed(m, dir, ret));
 	node_put(m, dir);
 }
 

@@ -112,9 +112,10 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct node *dir = NULL;
 	int fd, ret;
 
-	fd = ret = name_is_good(name) ? dir_of(m, parent, &dir) : -EINVAL;
+	fd = ret = name_is_good(name) ? kept_dir_of(m, parent, &dir) : -EINVAL;
 	if (ret >= 0)
 		fd = ret = open_new(req, ret, name, mode, fi->flags);
+	ret = node_missed(m, dir, ret);
 	if (ret >= 0)
 		ret = enter_file(m, dir, fd, name, &entry, fi);
 	fi->direct_io = !!(fi->flags & O_DIRECT);

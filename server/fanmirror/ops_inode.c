@@ -101,9 +101,10 @@ static int lookup_name(struct mirror *m, fuse_ino_t parent, const char *name,
 	if (!name_is_good(name))
 		return -EINVAL;
 	dir = node_get(m, parent);
-	fd = dir ? node_fd(m, dir) : -ESTALE;
+	fd = dir ? node_kept_fd(m, dir) : -ESTALE;
 	/* Looks whether the directory is in the tree, after all else */
 	ret = fd < 0 ? fd : entry_lookup(m, dir, fd, name, entry);
+	ret = node_missed(m, dir, ret);
 	node_put(m, dir);
 	return ret;
 }
@@ -147,14 +148,19 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *list
 	fuse_reply_none(req);
 }
 
-static void reply_attr(fuse_req_t req, int fd)
+static int get_attr(int fd, struct stat *attr)
 {
-	struct stat attr;
+	if (fd < 0)
+		return fd;
+	return fstatat(fd, "", attr, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
 
-	if (fstatat(fd, "", &attr, AT_EMPTY_PATH) < 0)
-		fuse_reply_err(req, errno);
+static void reply_attr(fuse_req_t req, int ret, const struct stat *attr)
+{
+	if (ret < 0)
+		fuse_reply_err(req, -ret);
 	else
-		fuse_reply_attr(req, &attr, killpriv_timeout(&attr, mirror_of(req)->attr_timeout));
+		fuse_reply_attr(req, attr, killpriv_timeout(attr, mirror_of(req)->attr_timeout));
 }
 
 /* The descriptor to ask about a node: the open file's if there is one */
@@ -178,14 +184,19 @@ static void done(struct mirror *m, struct node *node, struct file *file)
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mirror *m = mirror_of(req);
-	struct node *node;
-	struct file *file;
-	int fd = fd_of(m, ino, fi, &node, &file);
+	struct file *file = fi ? file_get(&m->files, ino, fi->fh) : NULL;
+	struct node *node = file ? NULL : node_get(m, ino);
+	struct stat attr;
+	int ret;
 
-	if (fd < 0)
-		fuse_reply_err(req, -fd);
+	if (file)
+		ret = get_attr(file->fd, &attr);
 	else
-		reply_attr(req, fd);
+		ret = node ? get_attr(node_kept_fd(m, node), &attr) : -ESTALE;
+	/* The host may have removed a directory that is kept */
+	if (ret == 0 && node && !attr.st_nlink)
+		ret = get_attr(node_fd(m, node), &attr);
+	reply_attr(req, ret, &attr);
 	done(m, node, file);
 }
 
@@ -277,11 +288,11 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	struct file *file;
 	int fd = fd_of(m, ino, fi, &node, &file);
 	int ret = fd < 0 ? fd : set_attr(m, node, fd, file, attr, to_set);
+	struct stat now;
 
-	if (ret < 0)
-		fuse_reply_err(req, -ret);
-	else
-		reply_attr(req, fd);
+	if (ret == 0)
+		ret = get_attr(fd, &now);
+	reply_attr(req, ret, &now);
 	done(m, node, file);
 }
 

@@ -27,6 +27,7 @@ struct watcher {
 	struct tree tree;
 
 	pthread_mutex_t lock;	/* the client's watches and the host's marks */
+	pthread_rwlock_t idle;	/* held for reading: no mark of the host's comes first */
 	_Atomic uint64_t whole;	/* mask of the whole-superblock watch */
 	_Atomic unsigned int counts[64]; /* watches that have each bit */
 	uint64_t host_mask;	/* of the filesystem mark */

@@ -72,6 +72,7 @@ int watcher_new(struct mirror *m, struct watcher **result, const char **what)
 		return ret;
 	}
 	pthread_mutex_init(&w->lock, NULL);
+	pthread_rwlock_init(&w->idle, NULL);
 	*result = w;
 	return 0;
 }
@@ -81,6 +82,7 @@ void watcher_free(struct watcher *w)
 	tree_free(&w->tree);
 	close(w->fan);
 	synthesised_clear(w);
+	pthread_rwlock_destroy(&w->idle);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -100,6 +102,27 @@ bool watcher_is_idle(const struct watcher *w)
 		if (w->counts[bit])
 			return false;
 	return true;
+}
+
+bool watcher_hold_idle(struct watcher *w)
+{
+	pthread_rwlock_rdlock(&w->idle);
+	if (watcher_is_idle(w))
+		return true;
+	pthread_rwlock_unlock(&w->idle);
+	return false;
+}
+
+void watcher_release_idle(struct watcher *w)
+{
+	pthread_rwlock_unlock(&w->idle);
+}
+
+/* Who holds it has not seen the watch that is counted now */
+static void end_idle(struct watcher *w)
+{
+	pthread_rwlock_wrlock(&w->idle);
+	pthread_rwlock_unlock(&w->idle);
 }
 
 bool watcher_tells_deletions(const struct watcher *w)
@@ -158,6 +181,7 @@ static int set_whole(struct watcher *w, uint64_t mask)
 	int ret;
 
 	count(w, old, mask);
+	end_idle(w);
 	w->whole = mask;
 	ret = w->filesystem ? fsmark_update(w) : inodemark_set_whole(w, mask);
 	if (ret < 0) {
@@ -176,6 +200,7 @@ static int set_node(struct watcher *w, struct node *node, uint64_t mask)
 
 	/* Before the marks: an event that comes at once must find it */
 	count(w, old, mask);
+	end_idle(w);
 	node_set_watch(w->m, node, mask);
 	ret = w->filesystem ? fsmark_update(w) : inodemark_set(w, node, mask);
 	if (ret < 0) {

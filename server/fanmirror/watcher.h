@@ -16,6 +16,9 @@ const char *watcher_describe(const struct watcher *watcher);
 
 /* Nothing is watched: the host's events tell of nothing */
 bool watcher_is_idle(const struct watcher *watcher);
+/* The same, and it stays so until it is released; false: nothing is held */
+bool watcher_hold_idle(struct watcher *watcher);
+void watcher_release_idle(struct watcher *watcher);
 /* What is deleted is told of, whatever is watched */
 bool watcher_tells_deletions(const struct watcher *watcher);
 
