@@ -163,15 +163,16 @@ static void reply_attr(fuse_req_t req, int ret, const struct stat *attr)
 		fuse_reply_attr(req, attr, killpriv_timeout(attr, mirror_of(req)->attr_timeout));
 }
 
-/* The descriptor to ask about a node: the open file's if there is one */
+/* The descriptor to ask about a node: the open file's if there is one, else the node's */
 static int fd_of(struct mirror *m, fuse_ino_t ino, struct fuse_file_info *fi,
+		 int (*nodes_fd)(struct mirror *m, struct node *node),
 		 struct node **node, struct file **file)
 {
 	*file = fi ? file_get(&m->files, ino, fi->fh) : NULL;
 	*node = node_get(m, ino);
 	if (!*node)
 		return -ESTALE;
-	return *file ? (*file)->fd : node_fd(m, *node);
+	return *file ? (*file)->fd : nodes_fd(m, *node);
 }
 
 static void done(struct mirror *m, struct node *node, struct file *file)
@@ -184,17 +185,13 @@ static void done(struct mirror *m, struct node *node, struct file *file)
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mirror *m = mirror_of(req);
-	struct file *file = fi ? file_get(&m->files, ino, fi->fh) : NULL;
-	struct node *node = file ? NULL : node_get(m, ino);
+	struct node *node;
+	struct file *file;
 	struct stat attr;
-	int ret;
+	int ret = get_attr(fd_of(m, ino, fi, node_kept_fd, &node, &file), &attr);
 
-	if (file)
-		ret = get_attr(file->fd, &attr);
-	else
-		ret = node ? get_attr(node_kept_fd(m, node), &attr) : -ESTALE;
 	/* The host may have removed a directory that is kept */
-	if (ret == 0 && node && !attr.st_nlink)
+	if (ret == 0 && !file && !attr.st_nlink)
 		ret = get_attr(node_fd(m, node), &attr);
 	reply_attr(req, ret, &attr);
 	done(m, node, file);
@@ -286,7 +283,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	struct mirror *m = mirror_of(req);
 	struct node *node;
 	struct file *file;
-	int fd = fd_of(m, ino, fi, &node, &file);
+	int fd = fd_of(m, ino, fi, node_fd, &node, &file);
 	int ret = fd < 0 ? fd : set_attr(m, node, fd, file, attr, to_set);
 	struct stat now;
 
