@@ -27,8 +27,8 @@ struct shape {
 				  false, true }
 
 /*
- * Locks are the guest's own: there is no way to interrupt one that waits, and so an
- * INTERRUPT does not come here.
+ * Locks are the guest's own: no request can be interrupted, and so there is no INTERRUPT.
+ * libfuse would keep it, for a request to come.
  */
 static const struct shape shapes[] = {
 	[FUSE_LOOKUP] = NAMES(1),

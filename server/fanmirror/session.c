@@ -108,13 +108,10 @@ static void handle_untrusted(struct mirror *m, void *data, size_t size)
 	size_t room = vhost_room(m->vhost, in->unique);
 	int ret = fanr_server_handle(m->server, m, data, size);
 
-	/* libfuse would keep it for a request to come: none of a guest's can be interrupted there */
-	if (ret == 0 && in->opcode == FUSE_INTERRUPT)
-		return;
 	if (ret == 0)
 		ret = request_check(data, size, room);
 	killpriv_request(data, size);
-	if (ret < 0)
+	if (ret < 0 && request_has_reply(in))
 		refuse(m, in->unique, ret);
 	else if (ret == 0 && !tmpfile_handle(m, data, size))
 		fuse_session_process_buf(m->session, &(struct fuse_buf){ .mem = data, .size = size });

@@ -399,7 +399,8 @@ static const struct bad_request bad_requests[] = {
 	{ "readdir too long", { FUSE_READDIR, 1, &big_read, sizeof(big_read), ROOM, 0 }, -EINVAL },
 	{ "readdirplus too long", { FUSE_READDIRPLUS, 1, &big_read, sizeof(big_read), ROOM, 0 }, -EINVAL },
 	{ "listxattr too long", { FUSE_LISTXATTR, 1, &big_xattr, sizeof(big_xattr), ROOM, 0 }, -EINVAL },
-	{ "forget too many", { FUSE_BATCH_FORGET, 1, &big_forget, sizeof(big_forget), ROOM, 0 }, -EINVAL },
+	{ "forget too short", { FUSE_FORGET, 1, zeroes, 4, ROOM, 0 }, 1 },
+	{ "forget too many", { FUSE_BATCH_FORGET, 1, &big_forget, sizeof(big_forget), ROOM, 0 }, 1 },
 	{ "lock that waits", { FUSE_SETLKW, 2, &lock, sizeof(lock), ROOM, 0 }, -ENOSYS },
 	{ "ioctl too long", { FUSE_IOCTL, 1, &lying_ioctl, sizeof(lying_ioctl), ROOM, 0 }, -EINVAL },
 	{ "too many watches", { 2048, 0, &many_watches, sizeof(many_watches), ROOM, 0 }, -EINVAL },
@@ -751,7 +752,7 @@ static bool interrupts_of_nothing(void)
 	if (init())
 		return fail("INIT");
 	for (int i = 0; i < 100; i++) {
-		if (ask(&(struct request){ FUSE_INTERRUPT, 0, &body, sizeof(body), 0, 0 }) != 1)
+		if (ask(&(struct request){ FUSE_INTERRUPT, 0, &body, sizeof(body), ROOM, 0 }) != 1)
 			return fail("an interrupt is not handed back empty");
 	}
 	return true;
