@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define COUNT	1000
+#define MARKINGS 20000		/* enough that it does not count which are freed afterwards */
+#define SETTLE_US 100000
 
 static const char *kernel;
 static int fd;
@@ -137,14 +139,22 @@ static void setup(void)
 	fd = SAFE(open("d/file", O_CREAT | O_RDWR, 0644));
 }
 
+/* What is freed by RCU after one operation would be counted as the next one's */
+static void settle(void)
+{
+	usleep(SETTLE_US);
+}
+
 static void measure(unsigned int mark)
 {
 	int watching = marks[mark].set();
 
 	for (unsigned int op = 0; op < ARRAY_SIZE(ops); op++) {
 		char variant[64];
-		uint64_t start = bench_ns();
+		uint64_t start;
 
+		settle();
+		start = bench_ns();
 		for (unsigned int i = 0; i < COUNT; i++)
 			ops[op].run(i);
 		snprintf(variant, sizeof(variant), "%s, %s", ops[op].name, marks[mark].name);
@@ -178,10 +188,11 @@ static void measure_marking(const char *variant, int new_group, void (*run)(void
 
 	group = new_group;
 	run();
+	settle();
 	start = bench_ns();
-	for (unsigned int i = 0; i < COUNT; i++)
+	for (unsigned int i = 0; i < MARKINGS; i++)
 		run();
-	bench_value("local mark", variant, kernel, "instructions", (double)(bench_ns() - start) / COUNT);
+	bench_value("local mark", variant, kernel, "instructions", (double)(bench_ns() - start) / MARKINGS);
 	close(group);
 }
 
