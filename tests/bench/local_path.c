@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COUNT	1000
+#define COUNT	4000
 #define MARKINGS 20000		/* enough that it does not count which are freed afterwards */
 #define SETTLE_US 100000
 
